@@ -1,0 +1,69 @@
+//! How far help has come, as the elder is told it: never more than is true.
+
+use serde::{Deserialize, Serialize};
+
+/// A stage of reassurance, in rising order of help.
+///
+/// Wording: the second table of the alarm rules; stages can go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// No call is open.
+    Quiet,
+    /// A call is open and the centre cannot be reached.
+    NotConnected,
+    /// The call is on the gateway's disk.
+    Recorded,
+    /// The centre has stored the call; nobody has taken it.
+    Received,
+    /// A dispatcher has taken the call.
+    Taken,
+    /// A responder has accepted and is on the way.
+    Coming,
+    /// A proven check-in, or the dispatcher's word, says help is in the home.
+    Here,
+    /// Help stepped back (a claim went stale, a responder withdrew); the call stays open.
+    Retracted,
+    /// Fire or gas: leave the home.
+    LeaveNow,
+    /// An automatic alarm is about to be raised; the elder may cancel it.
+    PreAlarm,
+    /// A press was heard but this gateway cannot write to its disk; it is sent all the same.
+    NotRecorded,
+}
+
+impl Stage {
+    /// The words in Chinese, spoken and shown first.
+    pub fn zh(self) -> &'static str {
+        match self {
+            Self::Quiet => "一切正常",
+            Self::NotConnected => "系统不通,请打120",
+            Self::Recorded => "正在联系中心",
+            Self::Received => "中心已收到,等人接手",
+            Self::Taken => "值班员正在处理",
+            Self::Coming => "有人正在赶来",
+            Self::Here => "帮助的人到了",
+            Self::Retracted => "正在换人,求助仍有效",
+            Self::LeaveNow => "请马上离开",
+            Self::PreAlarm => "您还好吗?没事请按取消",
+            Self::NotRecorded => "正在联系中心,本机未能保存",
+        }
+    }
+
+    /// The words in English.
+    pub fn en(self) -> &'static str {
+        match self {
+            Self::Quiet => "All is well",
+            Self::NotConnected => "Not connected: call 120",
+            Self::Recorded => "Contacting the centre",
+            Self::Received => "Arrived, no person yet",
+            Self::Taken => "A person is handling it",
+            Self::Coming => "Someone is on the way",
+            Self::Here => "The helper has arrived",
+            Self::Retracted => "Changing person, your call stays open",
+            Self::LeaveNow => "Leave now",
+            Self::PreAlarm => "Are you all right? Press cancel if so",
+            Self::NotRecorded => "Contacting the centre; not saved on this device",
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Triggers: what the rules of a home conclude needs a person, each with its reason.
+
+use serde::{Deserialize, Serialize};
+
+/// What a trigger or pre-alarm is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TriggerKind {
+    /// A manual emergency press.
+    Sos,
+    /// A fall.
+    Fall,
+    /// No sign of life for too long.
+    Inactivity,
+    /// A timed check-in was missed.
+    MissedCheckIn,
+    /// Smoke.
+    Smoke,
+    /// Carbon monoxide.
+    Co,
+    /// Combustible gas.
+    Gas,
+    /// Water.
+    Water,
+    /// Life help asked for with a button of its own.
+    Assistance,
+    /// A device, the mains or the gateway itself needs a technician.
+    Technical,
+}
+
+impl TriggerKind {
+    /// Queue priority: 0 fire and gas, 1 SOS and fall, 2 welfare, 3 technical.
+    pub fn priority(self) -> u8 {
+        match self {
+            Self::Smoke | Self::Co | Self::Gas => 0,
+            Self::Sos | Self::Fall => 1,
+            Self::Inactivity | Self::MissedCheckIn | Self::Water | Self::Assistance => 2,
+            Self::Technical => 3,
+        }
+    }
+
+    /// Whether it joins the home's open emergency order; fire and gas open an order of their own.
+    pub fn class(self) -> OrderClass {
+        match self {
+            Self::Sos | Self::Fall | Self::Inactivity | Self::MissedCheckIn => OrderClass::Emergency,
+            Self::Smoke | Self::Co | Self::Gas => OrderClass::FireGas,
+            Self::Water | Self::Technical => OrderClass::Technical,
+            Self::Assistance => OrderClass::Assistance,
+        }
+    }
+}
+
+/// Which orders a trigger may join: one open order a home and class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderClass {
+    /// A person may be in danger.
+    Emergency,
+    /// Fire, gas or carbon monoxide: linked to the emergency order, never merged with it.
+    FireGas,
+    /// Life help.
+    Assistance,
+    /// Something needs a technician.
+    Technical,
+}
+
+/// Why a rule decided as it did; a person can read it in the journal and on the board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The button's own event message.
+    ButtonPressed,
+    /// A latching SOS key turned true, or was heard true for the first time.
+    SosKeySet,
+    /// A latching SOS key was repeated; unclear, so it counts as a press.
+    SosKeyRepeated,
+    /// A device of the home's own network that is not configured.
+    UnregisteredDevice,
+    /// The sensor said a person fell.
+    SensorSaysFall,
+    /// The sensor suspects a fall and nothing has cleared it since.
+    FallWarningNotCleared,
+    /// A pre-alarm ran to its end without a cancel.
+    PreAlarmNotCancelled,
+    /// A fall within 30 minutes of a cancelled one.
+    SecondFall,
+    /// No motion for 15 minutes after a cancelled fall.
+    NoMotionAfterFall,
+    /// The gateway restarted on a new boot while a pre-alarm ran; how long it was off is unknown.
+    PowerLostDuringPreAlarm,
+    /// The elder cancelled with a button.
+    ElderCancelled,
+    /// The sensor said smoke, gas, carbon monoxide or water.
+    SensorAlarm,
+    /// The elder asked for help with daily life.
+    AssistancePressed,
+    /// A device was silent for longer than its kind may be.
+    DeviceSilent,
+    /// A device's battery is low.
+    BatteryLow,
+    /// A device's case was opened.
+    CaseOpened,
+}
