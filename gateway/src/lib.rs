@@ -1,1 +1,19 @@
-//! The gateway in the home.
+//! The emergency gateway of one home.
+//!
+//! `home` and `engine` are pure; `driver` runs them on tokio; see ARCHITECTURE.md for the way of a press.
+
+pub mod clock;
+pub mod config;
+pub mod decode;
+pub mod decode_lines;
+pub mod driver;
+pub mod engine;
+pub mod history;
+pub mod home;
+pub mod intake;
+pub mod jitter;
+pub mod journal;
+pub mod journal_thread;
+pub mod outbox;
+pub mod status;
+pub mod uplink;

@@ -122,6 +122,13 @@ pub struct Reassured {
     pub shown: bool,
 }
 
+/// Calls of the elder that the centre no longer has an open order for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Resolved {
+    /// The triggers that had raised them.
+    pub calls: Vec<LocalKey>,
+}
+
 /// What the centre holds receipts for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Delivered {
@@ -162,6 +169,8 @@ pub enum Body {
     Visit(VisitRecord),
     /// The elder was told something.
     Reassured(Reassured),
+    /// Calls were closed at the centre.
+    Resolved(Resolved),
     /// The centre was reached again, or not reached.
     Link {
         /// Whether it is reached now.
@@ -189,9 +198,12 @@ impl Body {
     pub fn route(&self) -> Route {
         match self {
             Self::Trigger(_) | Self::PreAlarm(_) | Self::Cancelled(_) | Self::Visit(_) => Route::Emergency,
-            Self::Started(_) | Self::Stopped | Self::Observed(_) | Self::Reassured(_) | Self::Link { .. } => {
-                Route::Routine
-            }
+            Self::Started(_)
+            | Self::Stopped
+            | Self::Observed(_)
+            | Self::Reassured(_)
+            | Self::Resolved(_)
+            | Self::Link { .. } => Route::Routine,
             Self::Delivered(_) | Self::DeviceListed(_) => Route::Local,
         }
     }
@@ -270,6 +282,20 @@ impl Record {
         codec()
             .serialize(&(self.incarnation, self.seq, &self.at, &self.delivery, &self.body))
             .map_err(|e| BodyError::Encode(e.to_string()))
+    }
+
+    /// Appends the bytes of [`Record::encode`] to `out`, without a buffer of its own.
+    ///
+    /// # Errors
+    /// As [`Body::encode`]; `out` is then as it was.
+    pub fn encode_into(&self, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        let start = out.len();
+        codec().serialize_into(&mut *out, &(self.incarnation, self.seq, &self.at, &self.delivery, &self.body)).map_err(
+            |e| {
+                out.truncate(start);
+                BodyError::Encode(e.to_string())
+            },
+        )
     }
 
     /// Reads a record from a frame's bytes, with the hash it must have after `prev`.

@@ -1,0 +1,397 @@
+//! The gateway's configuration: read whole, every problem told at once, with no illegal state left.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use protocol::ids::GatewayId;
+use protocol::settings::{Problem, Reading, Table};
+
+use crate::decode::{DecoderConfig, Role, UnknownDevices};
+use crate::engine::EngineLimits;
+use crate::home::fall::FallRules;
+use crate::home::reassurance::ReassuranceRules;
+use crate::home::visit::{Point, VisitRules};
+use crate::home::{HomeRules, Place};
+use crate::intake::embedded::ClientRights;
+use crate::intake::external::ExternalBroker;
+use crate::intake::topic_filter;
+use crate::journal::JournalLimits;
+use crate::outbox::OutboxTimes;
+
+mod rules;
+
+/// Shortest secret, characters.
+const SECRET_CHARS_MIN: usize = 32;
+
+/// Everything one gateway is told.
+#[derive(Debug, Clone)]
+pub struct GatewayConfig {
+    /// Its name.
+    pub gateway: GatewayId,
+    /// Where the journal and what can be rebuilt are kept.
+    pub data_dir: PathBuf,
+    /// The way to the centre.
+    pub centre: CentreLink,
+    /// Where messages come from.
+    pub intake: IntakeConfig,
+    /// The home's rules.
+    pub rules: HomeRules,
+    /// The decoder's settings.
+    pub decoder: DecoderConfig,
+    /// Uplink times.
+    pub outbox: OutboxTimes,
+    /// Loop times and sizes.
+    pub limits: EngineLimits,
+    /// Journal sizes.
+    pub journal: JournalLimits,
+    /// Where `/healthz`, `/metrics` and `/v1/history` are served.
+    pub status_listen: SocketAddr,
+}
+
+/// The way to the centre.
+#[derive(Debug, Clone)]
+pub struct CentreLink {
+    /// Base addresses, in the order they are tried.
+    pub paths: Vec<reqwest::Url>,
+    /// This gateway's own credential.
+    pub token: String,
+    /// A certificate authority of the centre's own, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Longest wait for an answer beyond what was asked for.
+    pub timeout: Duration,
+}
+
+/// Where messages come from.
+#[derive(Debug, Clone)]
+pub enum IntakeConfig {
+    /// A broker inside the gateway.
+    Embedded {
+        /// Where it listens.
+        listen: SocketAddr,
+        /// Who may sign in.
+        clients: Vec<ClientRights>,
+    },
+    /// Somebody else's broker.
+    External(ExternalBroker),
+}
+
+impl GatewayConfig {
+    /// Reads a configuration text.
+    ///
+    /// # Errors
+    /// Every problem of the text, by line.
+    pub fn read(text: &str) -> Result<Self, Vec<Problem>> {
+        let (mut reading, mut root) = Reading::start(text);
+        let config = Self::from_table(&mut reading, &mut root);
+        root.finish(&mut reading);
+        let problems = reading.into_problems();
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(problems),
+        }
+    }
+
+    fn from_table<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> Option<Self> {
+        let gateway = required(reading, root, "gateway", str::parse::<GatewayId>);
+        let data_dir = PathBuf::from(root.required_text(reading, "data_dir"));
+        let centre = centre(reading, root);
+        let mut decoder =
+            DecoderConfig { unknown_devices: UnknownDevices::JoinedOnly, ..DecoderConfig::without_home() };
+        let mut home_rules = HomeRules::default();
+        devices(reading, root, &mut decoder, &mut home_rules);
+        decoder.rules = rules::read(reading, root);
+        let intake = intake(reading, root, &decoder, gateway.as_ref());
+        home(reading, root, &mut home_rules.visit);
+        visits(reading, root, &mut home_rules.visit);
+        let (outbox, limits) = times(reading, root, &mut home_rules);
+        let journal = journal(reading, root);
+        let mut status = root.table(reading, "status");
+        let status_listen = address(reading, &mut status, "listen", SocketAddr::from(([127, 0, 0, 1], 9180)));
+        status.finish(reading);
+        Some(Self {
+            gateway: gateway?,
+            data_dir,
+            centre: centre?,
+            intake: intake?,
+            rules: home_rules,
+            decoder,
+            outbox,
+            limits,
+            journal,
+            status_listen,
+        })
+    }
+
+    /// What an installer should know although the configuration is valid.
+    pub fn advice(&self) -> Vec<String> {
+        let mut advice = Vec::new();
+        let has = |role| self.decoder.devices.values().any(|found| *found == role);
+        if !has(Role::Sos) {
+            advice.push("no device has the role `sos`: a press raises only if its device says that it is one".into());
+        }
+        if !has(Role::ImFine) && has(Role::Fall) {
+            advice
+                .push("a fall sensor without an `im_fine` button: a false fall cannot be cancelled in the home".into());
+        }
+        if self.rules.visit.home.is_none() {
+            advice.push("no `home.latitude` and `home.longitude`: check-ins cannot be located".into());
+        }
+        if self.rules.visit.code_secret.is_none() {
+            advice.push("no `visits.code_secret`: presence codes are off and no visit by code can be proven".into());
+        }
+        if self.centre.paths.len() < 2 {
+            advice.push("one path to the centre: when it fails nothing goes out until it is back".into());
+        }
+        if let IntakeConfig::External(_) = self.intake {
+            advice.push("an external broker: its PUBACK does not mean that a press is on disk".into());
+        }
+        advice
+    }
+}
+
+fn required<'t, T, E: std::fmt::Display>(
+    reading: &mut Reading<'t>,
+    table: &mut Table<'t>,
+    key: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Option<T> {
+    let text = table.required_text(reading, key);
+    if text.is_empty() {
+        return None;
+    }
+    match parse(&text) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            reading.note(table.line_of(key), &table.key(key), error.to_string());
+            None
+        }
+    }
+}
+
+fn secret<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>, key: &'static str, chars_min: usize) -> String {
+    let text = table.required_text(reading, key);
+    let chars = text.chars().count();
+    if chars > 0 && chars < chars_min {
+        let problem = format!("has {chars} characters; a secret needs at least {chars_min}, made at random");
+        reading.note(table.line_of(key), &table.key(key), problem);
+    }
+    text
+}
+
+fn address<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>, key: &'static str, default: SocketAddr) -> SocketAddr {
+    let parse = |text: &str| {
+        text.parse::<SocketAddr>().map_err(|_| format!("`{text}` is not an address and port such as {default}"))
+    };
+    table.parsed(reading, key, parse).unwrap_or(default)
+}
+
+fn centre<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> Option<CentreLink> {
+    let mut table = root.table(reading, "centre");
+    let line = table.line_of("paths");
+    let key = table.key("paths");
+    let texts = table.texts(reading, "paths").unwrap_or_default();
+    if texts.is_empty() {
+        reading.note(line, &key, "is required: the centre's addresses in the order they are tried");
+    }
+    let mut paths = Vec::new();
+    for text in &texts {
+        match path_url(text) {
+            Ok(url) => paths.push(url),
+            Err(problem) => reading.note(line, &key, problem),
+        }
+    }
+    let token = secret(reading, &mut table, "token", SECRET_CHARS_MIN);
+    let ca_file = table.text(reading, "ca_file").map(PathBuf::from);
+    let timeout = Duration::from_secs(table.number(reading, "timeout_secs", 2..=60, 10));
+    table.finish(reading);
+    (!paths.is_empty()).then_some(CentreLink { paths, token, ca_file, timeout })
+}
+
+fn path_url(text: &str) -> Result<reqwest::Url, String> {
+    let url = reqwest::Url::parse(text).map_err(|error| format!("`{text}` is not an address: {error}"))?;
+    let loopback = match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        None => return Err(format!("`{text}` names no host")),
+    };
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if loopback => Ok(url),
+        "http" => Err(format!("`{text}` is plain HTTP, which is accepted on loopback only; use https")),
+        other => Err(format!("`{text}` begins with `{other}`; use https")),
+    }
+}
+
+fn devices<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, decoder: &mut DecoderConfig, rules: &mut HomeRules) {
+    for mut table in root.tables(reading, "device") {
+        let name = table.required_text(reading, "name");
+        let role = table.choice(reading, "role", Role::WORDS);
+        let room = table.text(reading, "room").filter(|room| !room.trim().is_empty());
+        let inverted = table.flag(reading, "inverted", false);
+        if !name.is_empty() && rules.devices.contains_key(&name) {
+            reading.note(table.line_of("name"), &table.key("name"), format!("`{name}` is configured twice"));
+        }
+        if let Some(role) = role {
+            decoder.devices.insert(name.clone(), role);
+        }
+        if inverted {
+            decoder.inverted.insert(name.clone());
+        }
+        rules.devices.insert(name, Place { role, room });
+        table.finish(reading);
+    }
+}
+
+fn intake<'t>(
+    reading: &mut Reading<'t>,
+    root: &mut Table<'t>,
+    decoder: &DecoderConfig,
+    gateway: Option<&GatewayId>,
+) -> Option<IntakeConfig> {
+    #[derive(Clone, Copy)]
+    enum Mode {
+        Embedded,
+        External,
+    }
+    let mut table = root.table(reading, "mqtt");
+    let modes = [("embedded", Mode::Embedded), ("external", Mode::External)];
+    let intake = match table.choice(reading, "mode", &modes).unwrap_or(Mode::Embedded) {
+        Mode::Embedded => {
+            let listen = address(reading, &mut table, "listen", SocketAddr::from(([127, 0, 0, 1], 1883)));
+            let clients = clients(reading, &mut table);
+            Some(IntakeConfig::Embedded { listen, clients })
+        }
+        Mode::External => external(reading, &mut table, decoder, gateway),
+    };
+    table.finish(reading);
+    intake
+}
+
+fn clients<'t>(reading: &mut Reading<'t>, mqtt: &mut Table<'t>) -> Vec<ClientRights> {
+    let mut clients: Vec<ClientRights> = Vec::new();
+    for mut table in mqtt.tables(reading, "client") {
+        let name = table.required_text(reading, "name");
+        let password = secret(reading, &mut table, "password", 12);
+        let [publish, subscribe] = ["publish", "subscribe"].map(|key| {
+            let line = table.line_of(key);
+            let name = table.key(key);
+            let filters = table.texts(reading, key).unwrap_or_default();
+            for filter in filters.iter().filter(|filter| !topic_filter::is_valid(filter)) {
+                reading.note(line, &name, format!("`{filter}` is not an MQTT topic filter"));
+            }
+            filters
+        });
+        if !name.is_empty() && clients.iter().any(|client| client.name == name) {
+            reading.note(table.line_of("name"), &table.key("name"), format!("`{name}` signs in twice"));
+        }
+        clients.push(ClientRights { name, password, publish, subscribe });
+        table.finish(reading);
+    }
+    if clients.is_empty() {
+        reading.note(
+            mqtt.line(),
+            &mqtt.key("client"),
+            "at least one [[mqtt.client]] is needed, or no device can sign in",
+        );
+    }
+    clients
+}
+
+fn external<'t>(
+    reading: &mut Reading<'t>,
+    table: &mut Table<'t>,
+    decoder: &DecoderConfig,
+    gateway: Option<&GatewayId>,
+) -> Option<IntakeConfig> {
+    let parse = |text: &str| {
+        let (host, port) = text.rsplit_once(':').ok_or("write host:port")?;
+        let port = port.parse::<u16>().map_err(|_| "the port is not a number up to 65535")?;
+        Ok::<_, &str>((host.to_owned(), port))
+    };
+    let broker = required(reading, table, "broker", parse);
+    let username = table.text(reading, "username");
+    let password = table.text(reading, "password");
+    if username.is_some() != password.is_some() {
+        reading.note(table.line(), &table.key("password"), "username and password go together");
+    }
+    let base = &decoder.zigbee2mqtt_base;
+    let filters = table
+        .texts(reading, "topics")
+        .unwrap_or_else(|| vec![format!("{base}/#"), protocol::topics::VISIT.into(), protocol::topics::CANCEL.into()]);
+    let urgent = [Role::Sos, Role::Assistance, Role::ImFine, Role::Fall, Role::Smoke, Role::Gas, Role::Co];
+    let life_safety_topics: BTreeSet<_> = decoder
+        .devices
+        .iter()
+        .filter(|(_, role)| urgent.contains(role))
+        .map(|(name, _)| format!("{base}/{name}"))
+        .collect();
+    let (host, port) = broker?;
+    Some(IntakeConfig::External(ExternalBroker {
+        host,
+        port,
+        sign_in: username.zip(password),
+        client_id: format!("homecare-{}", gateway?),
+        filters,
+        life_safety_topics,
+    }))
+}
+
+fn home<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut VisitRules) {
+    let mut table = root.table(reading, "home");
+    let latitude = table.decimal(reading, "latitude", -90.0..=90.0);
+    let longitude = table.decimal(reading, "longitude", -180.0..=180.0);
+    rules.geofence_m = table.number(reading, "geofence_m", 30..=1_000, 150) as u32;
+    match (latitude, longitude) {
+        (Some(latitude), Some(longitude)) => rules.home = Some(Point::from_degrees(latitude, longitude)),
+        (None, None) => {}
+        _ => reading.note(table.line(), &table.key("latitude"), "latitude and longitude go together (WGS-84)"),
+    }
+    table.finish(reading);
+}
+
+fn visits<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut VisitRules) {
+    let mut table = root.table(reading, "visits");
+    let decode = |text: &str| {
+        crate::home::visit::decode_secret(text)
+            .ok_or("is not base32 of at least 16 bytes; make one at random, 26 or more of A-Z and 2-7")
+    };
+    rules.code_secret = table.parsed(reading, "code_secret", decode);
+    rules.caregivers = table.texts(reading, "caregivers").unwrap_or_default().into_iter().collect();
+    table.finish(reading);
+}
+
+fn times<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRules) -> (OutboxTimes, EngineLimits) {
+    let mut table = root.table(reading, "rules");
+    let mut secs = |key, range, default| table.number(reading, key, range, default) * 1_000;
+    rules.fall = FallRules {
+        pre_alarm_ms: secs("fall_prealarm_secs", 15..=45, 30),
+        warning_ms: secs("fall_warning_secs", 60..=600, 180),
+        follow_up_ms: secs("fall_follow_up_secs", 300..=3_600, 900),
+        second_fall_ms: secs("second_fall_secs", 300..=7_200, 1_800),
+    };
+    rules.reassurance = ReassuranceRules { centre_wait_ms: secs("centre_wait_secs", 5..=60, 30) };
+    table.finish(reading);
+    let mut table = root.table(reading, "uplink");
+    let outbox =
+        OutboxTimes { hedge_ms: table.number(reading, "hedge_ms", 200..=10_000, 2_000), ..OutboxTimes::default() };
+    let poll_wait_secs = table.number(reading, "poll_wait_secs", 1..=30, 25);
+    let linger_ms = table.number(reading, "routine_linger_ms", 100..=5_000, 5_000);
+    table.finish(reading);
+    (outbox, EngineLimits { poll_wait_secs, linger_ms, ..EngineLimits::default() })
+}
+
+fn journal<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> JournalLimits {
+    let mut table = root.table(reading, "journal");
+    let limits = JournalLimits {
+        retained_bytes: table.number(reading, "retained_mb", 8..=4_096, 64) << 20,
+        retained_ms: table.number(reading, "retained_days", 1..=3_650, 180) * 24 * 3_600_000,
+        ..JournalLimits::default()
+    };
+    table.finish(reading);
+    limits
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! `[[rule]]`: devices that speak MQTT in words of their own, by preset or by hand.
+
+use protocol::settings::{Reading, Table};
+
+use crate::decode::{Condition, GenericRule, Role, Select, TopicPattern};
+
+/// Which ecosystem a rule's names belong to.
+#[derive(Clone, Copy)]
+enum Preset {
+    ByHand,
+    Esphome,
+    TasmotaRadio,
+    TasmotaSwitch,
+    ShellyGen1,
+    ShellyGen2,
+    Rtl433Code,
+}
+
+const PRESETS: &[(&str, Preset)] = &[
+    ("by_hand", Preset::ByHand),
+    ("esphome", Preset::Esphome),
+    ("tasmota_radio", Preset::TasmotaRadio),
+    ("tasmota_switch", Preset::TasmotaSwitch),
+    ("shelly_gen1", Preset::ShellyGen1),
+    ("shelly_gen2", Preset::ShellyGen2),
+    ("rtl_433_code", Preset::Rtl433Code),
+];
+
+/// Reads every `[[rule]]`.
+pub(super) fn read<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> Vec<GenericRule> {
+    let mut rules = Vec::new();
+    for mut table in root.tables(reading, "rule") {
+        rules.extend(rule(reading, &mut table));
+        table.finish(reading);
+    }
+    rules
+}
+
+fn rule<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>) -> Option<GenericRule> {
+    let device = table.required_text(reading, "device");
+    let role = table.choice(reading, "role", Role::WORDS);
+    if role.is_none() {
+        reading.note(table.line_of("role"), &table.key("role"), "is required: what the device is for");
+    }
+    let preset = table.choice(reading, "preset", PRESETS).unwrap_or(Preset::ByHand);
+    let mut name = |key| table.required_text(reading, key);
+    let device = device.as_str();
+    match preset {
+        Preset::ByHand => by_hand(reading, table, device, role),
+        Preset::Esphome => Some(GenericRule::esphome(device, &name("node"), &name("id"), role?)),
+        Preset::TasmotaRadio => Some(GenericRule::tasmota_radio(device, &name("node"), &name("code"), role?)),
+        Preset::TasmotaSwitch => Some(GenericRule::tasmota_switch(device, &name("node"), &name("key"), role?)),
+        Preset::ShellyGen1 | Preset::ShellyGen2 => {
+            let id = name("id");
+            let input = table.number(reading, "input", 0..=7, 0) as u8;
+            let rule = match preset {
+                Preset::ShellyGen1 => GenericRule::shelly_gen1_input,
+                _ => GenericRule::shelly_gen2_input,
+            };
+            Some(rule(device, &id, input, role?))
+        }
+        Preset::Rtl433Code => {
+            Some(GenericRule::rtl_433_code(device, &name("model"), &name("id"), &name("code"), role?))
+        }
+    }
+}
+
+fn by_hand<'t>(
+    reading: &mut Reading<'t>,
+    table: &mut Table<'t>,
+    device: &str,
+    role: Option<Role>,
+) -> Option<GenericRule> {
+    let line = table.line_of("topic");
+    let text = table.required_text(reading, "topic");
+    let topic = match TopicPattern::parse(&text) {
+        Ok(topic) => Some(topic),
+        Err(error) => {
+            if !text.is_empty() {
+                reading.note(line, &table.key("topic"), error.to_string());
+            }
+            None
+        }
+    };
+    let select = table.text(reading, "key").map_or(Select::Text, |path| Select::json(&path));
+    let on = table.texts(reading, "on").unwrap_or_default();
+    let off = table.texts(reading, "off").unwrap_or_default();
+    let momentary = table.flag(reading, "momentary", false);
+    let debounce_ms = table.number(reading, "debounce_ms", 0..=60_000, 0);
+    let count = table.text(reading, "count_key").map(|path| Select::json(&path));
+    let mut conditions = Vec::new();
+    for mut condition in table.tables(reading, "when") {
+        let at = Select::json(&condition.required_text(reading, "key"));
+        let equals = condition.required_text(reading, "equals");
+        conditions.push(Condition { at, equals });
+        condition.finish(reading);
+    }
+    Some(GenericRule {
+        device: device.to_owned(),
+        topic: topic?,
+        select,
+        conditions,
+        role: role?,
+        on,
+        off,
+        momentary,
+        debounce_ms,
+        count,
+    })
+}

@@ -1,0 +1,365 @@
+//! The tokio driver around the loop: executes commands, reports completions, keeps no state of its own.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::Sender as JournalSender;
+use std::time::Duration;
+
+use protocol::ids::Incarnation;
+use protocol::stage::Stage;
+use protocol::topics;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock::Clock;
+use crate::config::{GatewayConfig, IntakeConfig};
+use crate::engine::{
+    Command, Completion, Counters, Engine, EngineConfig, Gauges, Heard, Recovered, SendFailure, Verdict,
+};
+use crate::history::History;
+use crate::intake::embedded::{EmbeddedBroker, EmbeddedError};
+use crate::intake::external::ExternalPublisher;
+use crate::intake::{Announcement, INTAKE_QUEUE_MAX, Incoming, embedded, external};
+use crate::journal::{FsStorage, Journal, JournalError};
+use crate::journal_thread::{self, JournalRequest};
+use crate::status;
+use crate::uplink::{CentreClient, UplinkError};
+
+/// Longest wait for an orderly stop.
+const STOP_WAIT: Duration = Duration::from_secs(5);
+
+/// Why the gateway could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// The data directory.
+    #[error("cannot make the data directory {path}; choose another `data_dir` or give this user the right")]
+    DataDir {
+        /// The directory.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The journal.
+    #[error("cannot open the journal in {path}")]
+    Journal {
+        /// The directory.
+        path: String,
+        /// Why.
+        #[source]
+        source: JournalError,
+    },
+    /// The journal's thread.
+    #[error("cannot start the journal's thread")]
+    Thread(#[source] std::io::Error),
+    /// The broker.
+    #[error("the embedded broker did not start")]
+    Broker(#[source] EmbeddedError),
+    /// The status page.
+    #[error("cannot listen for status on {listen}; choose another `status.listen`")]
+    Status {
+        /// The address.
+        listen: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The way to the centre.
+    #[error("the way to the centre could not be prepared")]
+    Uplink(#[source] UplinkError),
+}
+
+/// A question about the loop's state; that it is answered shows that the loop is alive.
+pub type Question = oneshot::Sender<Answer>;
+
+/// The loop's state at one moment.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// What was counted.
+    pub counters: Counters,
+    /// Numbers of the moment.
+    pub gauges: Gauges,
+    /// The stage the elder is told.
+    pub stage: Stage,
+}
+
+/// Publishes in the home, through whichever broker there is.
+#[derive(Clone)]
+enum Publisher {
+    Embedded(EmbeddedBroker),
+    External(ExternalPublisher),
+}
+
+impl Publisher {
+    async fn publish(&self, announcement: Announcement) -> bool {
+        match self {
+            Self::Embedded(broker) => broker.publish(announcement).await,
+            Self::External(client) => client.publish(announcement),
+        }
+    }
+}
+
+/// Random numbers of one start.
+#[derive(Debug, Clone, Copy)]
+pub struct Draw {
+    /// Names this run.
+    pub incarnation: Incarnation,
+    /// Feeds back-off jitter.
+    pub seed: u64,
+}
+
+/// Runs the gateway until `stop` is asked for and everything is written.
+///
+/// # Errors
+/// [`DriverError`] at start; once running it goes on whatever fails.
+pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bool>) -> Result<(), DriverError> {
+    let clock = Clock::new();
+    let journal_dir = config.data_dir.join("journal");
+    std::fs::create_dir_all(&journal_dir)
+        .map_err(|source| DriverError::DataDir { path: journal_dir.display().to_string(), source })?;
+    let journal_error = |source| DriverError::Journal { path: journal_dir.display().to_string(), source };
+    let storage = FsStorage::open(&journal_dir).map_err(journal_error)?;
+    let (journal, recovery) = Journal::open(storage, config.journal).map_err(journal_error)?;
+    for damage in &recovery.damage {
+        tracing::error!(%damage, "damage in the journal");
+    }
+    let history = History::start(&config.data_dir, recovery.records.clone());
+    let (completions, mut completed) = mpsc::unbounded_channel();
+    let journal = journal_thread::start(journal, history.clone(), completions.clone()).map_err(DriverError::Thread)?;
+    let centre = CentreClient::new(config.gateway.clone(), &config.centre).map_err(DriverError::Uplink)?;
+    let (intake, mut incoming) = mpsc::channel(INTAKE_QUEUE_MAX);
+    let (questions, mut asked) = mpsc::channel(16);
+
+    let engine_config = EngineConfig {
+        rules: config.rules.clone(),
+        decoder: config.decoder.clone(),
+        outbox: config.outbox,
+        paths: config.centre.paths.len(),
+        limits: config.limits,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let recovered = Recovered {
+        checkpoint: recovery.checkpoint,
+        records: recovery.records,
+        last_seq: recovery.next_seq - 1,
+        hash: recovery.head_hash,
+    };
+    tracing::info!(incarnation = %draw.incarnation, last_seq = recovered.last_seq, "starting");
+    let (mut engine, commands) = Engine::start(engine_config, recovered, draw.incarnation, &clock.now(), draw.seed);
+
+    let listener = std::net::TcpListener::bind(config.status_listen)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .and_then(tokio::net::TcpListener::from_std)
+        .map_err(|source| DriverError::Status { listen: config.status_listen, source })?;
+    tokio::spawn(status::serve(listener, questions, history, stop.clone()));
+    let publisher = match &config.intake {
+        IntakeConfig::Embedded { listen, clients } => {
+            let broker = embedded::start(*listen, clients.clone(), intake.clone()).await;
+            Publisher::Embedded(broker.map_err(DriverError::Broker)?)
+        }
+        IntakeConfig::External(broker) => Publisher::External(external::start(broker, intake.clone(), &stop)),
+    };
+    drop(intake);
+
+    let mut driver =
+        Driver { journal, centre, publisher, completions, senders: BTreeMap::new(), next_token: 1, stopped: false };
+    driver.execute(commands);
+    let mut ready = Readiness::new();
+    let mut code_due_ms = 0;
+    let mut stop_deadline = None;
+    loop {
+        let now = clock.now();
+        if now.wall_ms >= code_due_ms {
+            code_due_ms = driver.show_code(&engine, now.wall_ms);
+        }
+        let wake = wake_in(&now, engine.next_deadline_ms(), code_due_ms, ready.watchdog_ms);
+        let completion = tokio::select! {
+            biased;
+            Some(completion) = completed.recv() => completion,
+            changed = stop.wait_for(|stop| *stop), if stop_deadline.is_none() => {
+                drop(changed);
+                stop_deadline = Some(now.uptime_ms + STOP_WAIT.as_millis() as u64);
+                tracing::info!("stopping: writing what is left");
+                Completion::Stopping
+            }
+            Some(message) = incoming.recv(), if stop_deadline.is_none() => driver.heard(message),
+            Some(question) = asked.recv() => {
+                let answer = Answer {
+                    counters: engine.counters().clone(),
+                    gauges: engine.gauges(&now),
+                    stage: engine.stage(&now),
+                };
+                let _ = Question::send(question, answer);
+                continue;
+            }
+            () = tokio::time::sleep(wake) => Completion::Woken,
+        };
+        let recorded = matches!(completion, Completion::Written { .. });
+        log(&completion);
+        let now = clock.now();
+        let commands = engine.step(&now, completion);
+        driver.execute(commands);
+        ready.beat(recorded, now.uptime_ms, &config);
+        if driver.stopped || stop_deadline.is_some_and(|deadline| now.uptime_ms >= deadline) {
+            tracing::info!(in_order = driver.stopped, "stopped");
+            return Ok(());
+        }
+    }
+}
+
+fn wake_in(now: &crate::engine::Now, due_ms: Option<u64>, code_due_ms: i64, watchdog_ms: Option<u64>) -> Duration {
+    let engine = due_ms.map_or(60_000, |due| due.saturating_sub(now.uptime_ms));
+    let code = u64::try_from(code_due_ms.saturating_sub(now.wall_ms)).unwrap_or(0);
+    // A deadline of this very millisecond is met within the next one.
+    Duration::from_millis(engine.min(code).min(watchdog_ms.unwrap_or(60_000)).clamp(1, 60_000))
+}
+
+fn log(completion: &Completion) {
+    match completion {
+        Completion::Sent { request, outcome: Err(failure) } => {
+            tracing::warn!(request, ?failure, "the centre did not take records; they wait and are sent again");
+        }
+        Completion::Polled(Err(failure)) => tracing::debug!(?failure, "the centre did not answer a poll"),
+        Completion::Sent { outcome: Ok(answer), .. } => {
+            for refusal in &answer.refused {
+                tracing::error!(key = %refusal.key, reason = refusal.reason, "the centre refused a record");
+            }
+        }
+        Completion::Told { stage, shown } => tracing::info!(?stage, shown, "told the elder"),
+        Completion::Heard(_)
+        | Completion::Written { .. }
+        | Completion::WriteFailed
+        | Completion::Loaded { .. }
+        | Completion::Polled(Ok(_))
+        | Completion::Woken
+        | Completion::Stopping => {}
+    }
+}
+
+/// Tells the service manager that the loop lives and the journal syncs.
+struct Readiness {
+    told: bool,
+    watchdog_ms: Option<u64>,
+    beaten_ms: u64,
+}
+
+impl Readiness {
+    fn new() -> Self {
+        let watchdog_ms = sd_notify::watchdog_enabled().map(|period| period.as_millis() as u64 / 3);
+        Self { told: false, watchdog_ms, beaten_ms: 0 }
+    }
+
+    fn beat(&mut self, recorded: bool, now_ms: u64, config: &GatewayConfig) {
+        if recorded && !std::mem::replace(&mut self.told, true) {
+            let listen = match &config.intake {
+                IntakeConfig::Embedded { listen, .. } => listen.to_string(),
+                IntakeConfig::External(broker) => format!("{}:{}", broker.host, broker.port),
+            };
+            tracing::info!(gateway = %config.gateway, mqtt = listen, status = %config.status_listen, "ready");
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        }
+        if let Some(period) = self.watchdog_ms
+            && now_ms >= self.beaten_ms + period
+        {
+            self.beaten_ms = now_ms;
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        }
+    }
+}
+
+struct Driver {
+    journal: JournalSender<JournalRequest>,
+    centre: CentreClient,
+    publisher: Publisher,
+    completions: mpsc::UnboundedSender<Completion>,
+    senders: BTreeMap<u64, oneshot::Sender<Verdict>>,
+    next_token: u64,
+    stopped: bool,
+}
+
+impl Driver {
+    fn heard(&mut self, message: Incoming) -> Completion {
+        let token = self.next_token;
+        self.next_token += 1;
+        let Incoming { client, topic, payload, retain, duplicate, packet, answer } = message;
+        self.senders.insert(token, answer);
+        Completion::Heard(Heard { token, client, topic, payload, retain, duplicate, packet })
+    }
+
+    fn execute(&mut self, commands: Vec<Command>) {
+        for command in commands {
+            match command {
+                Command::Write { records, roll, low_water } => {
+                    self.ask_journal(JournalRequest::Write { records, roll, low_water });
+                }
+                Command::Load { from_seq, limit } => self.ask_journal(JournalRequest::Load { from_seq, limit }),
+                Command::Answer { token, verdict } => {
+                    if let Some(sender) = self.senders.remove(&token) {
+                        let _ = sender.send(verdict);
+                    }
+                }
+                Command::Send { request, path, sent, records } => {
+                    let centre = self.centre.clone();
+                    self.spawn(
+                        async move { Completion::Sent { request, outcome: centre.send(path, sent, records).await } },
+                    );
+                }
+                Command::Poll { path, after, wait_secs } => {
+                    let centre = self.centre.clone();
+                    self.spawn(async move { Completion::Polled(centre.poll(path, after, wait_secs).await) });
+                }
+                Command::Tell { stage, again } => {
+                    let publisher = self.publisher.clone();
+                    self.spawn(async move {
+                        let shown = publisher.publish(reassurance(stage, again)).await;
+                        Completion::Told { stage, shown }
+                    });
+                }
+                Command::Stop => self.stopped = true,
+            }
+        }
+    }
+
+    fn ask_journal(&self, request: JournalRequest) {
+        // The thread ends only with this driver; were it gone, the loop's own time limit tells the truth.
+        if self.journal.send(request).is_err() {
+            let _ = self.completions.send(Completion::WriteFailed);
+        }
+    }
+
+    fn spawn(&self, work: impl Future<Output = Completion> + Send + 'static) {
+        let completions = self.completions.clone();
+        tokio::spawn(async move {
+            let _ = completions.send(work.await);
+        });
+    }
+
+    /// Publishes the presence code of the moment; returns when the next one is due.
+    fn show_code(&self, engine: &Engine, wall_ms: i64) -> i64 {
+        let rules = &engine.home().rules().visit;
+        let Some((code, until_ms)) = crate::home::visit::Visits::code_now(rules, wall_ms) else { return i64::MAX };
+        let publisher = self.publisher.clone();
+        let payload = serde_json::json!({ "code": code, "valid_until_ms": until_ms }).to_string();
+        let announcement = Announcement { topic: topics::PRESENCE_CODE.to_owned(), payload, retain: true };
+        tokio::spawn(async move { publisher.publish(announcement).await });
+        until_ms
+    }
+}
+
+/// What lamps, sirens and pages are told.
+fn reassurance(stage: Stage, again: bool) -> Announcement {
+    let payload = serde_json::json!({ "stage": stage, "zh": stage.zh(), "en": stage.en(), "again": again });
+    Announcement { topic: topics::REASSURANCE.to_owned(), payload: payload.to_string(), retain: true }
+}
+
+/// Asks the loop for its state.
+///
+/// # Errors
+/// [`SendFailure::Unreachable`] when it does not answer within two seconds.
+pub async fn ask(questions: &mpsc::Sender<Question>) -> Result<Answer, SendFailure> {
+    let (question, answer) = oneshot::channel();
+    let asked = async {
+        questions.send(question).await.ok()?;
+        answer.await.ok()
+    };
+    let answered = tokio::time::timeout(Duration::from_secs(2), asked).await.ok().flatten();
+    answered.ok_or_else(|| SendFailure::Unreachable("the loop does not answer".into()))
+}

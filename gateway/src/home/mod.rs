@@ -1,0 +1,344 @@
+//! The rules of one home, pure: what a device said becomes records to write and a stage to tell.
+//!
+//! [`Home::handle`] decides and returns effects; what it decides becomes true only when the record
+//! comes back through [`Home::apply`], live and at recovery alike, so that the rules are never run
+//! again over the past. No IO, clock, randomness, logging or failure; each lifecycle has its file.
+
+use std::collections::BTreeMap;
+
+use protocol::downlink::OrderProgress;
+use protocol::ids::LocalKey;
+use protocol::observation::{Kind, Observation, Reading};
+use protocol::record::{Body, Observed, Record, Stamp, Trigger};
+use protocol::stage::Stage;
+use protocol::trigger::{Reason, TriggerKind};
+use serde::{Deserialize, Serialize};
+
+use self::fall::{FallRules, Falls};
+use self::reassurance::{Reassurance, ReassuranceRules};
+use self::visit::{HomeEvidence, VisitMessage, VisitRules, Visits};
+use crate::decode::Role;
+
+pub mod fall;
+pub mod reassurance;
+pub mod visit;
+
+/// What one home's rules are told at commissioning.
+#[derive(Debug, Clone, Default)]
+pub struct HomeRules {
+    /// Role and room of each configured device.
+    pub devices: BTreeMap<String, Place>,
+    /// Falls and their pre-alarms.
+    pub fall: FallRules,
+    /// What the elder is told and when.
+    pub reassurance: ReassuranceRules,
+    /// Check-ins and check-outs.
+    pub visit: VisitRules,
+}
+
+/// Where a configured device is and what it is for.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    /// Its role, where it overrides what the device says of itself.
+    pub role: Option<Role>,
+    /// The room.
+    pub room: Option<String>,
+}
+
+/// Everything that can happen to a home.
+#[derive(Debug, Clone)]
+pub enum Input<'a> {
+    /// A decoded device message says something.
+    Observed {
+        /// What it says.
+        observation: &'a Observation,
+        /// Whether it changes what was known.
+        edge: bool,
+        /// The decoder's reason, for kinds that raise.
+        reason: Option<Reason>,
+    },
+    /// A caregiver checks in or out.
+    Visit(&'a VisitMessage),
+    /// The elder cancels from a page or button of the product's own, named here.
+    Cancel(&'a str),
+    /// The journal holds every record up to this sequence.
+    Synced(u64),
+    /// The journal could not be written, or can again.
+    Disk {
+        /// Whether it takes records.
+        writable: bool,
+    },
+    /// The centre holds these records; its state of the home was then at `ver`.
+    Received {
+        /// Sequences received.
+        seqs: &'a [u64],
+        /// Version of the home's state at the centre.
+        ver: u64,
+    },
+    /// The centre told the whole state of the home's open orders.
+    Progress {
+        /// Version of that state.
+        ver: u64,
+        /// The open orders.
+        orders: &'a [OrderProgress],
+        /// How long it holds, milliseconds.
+        lease_ms: u64,
+    },
+    /// The program started; everything known was applied before.
+    Started,
+    /// A deadline may have passed.
+    Woken,
+}
+
+/// What a home asks of the loop around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Write this record.
+    Record(Body),
+    /// Tell the elder; `again` when the stage is the same but a press asks anew.
+    Tell {
+        /// The stage.
+        stage: Stage,
+        /// Whether it repeats what was told last.
+        again: bool,
+    },
+}
+
+/// When a home next wants to be woken, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Deadline {
+    /// A fall's pre-alarm ends.
+    PreAlarmEnds,
+    /// A suspected fall was not cleared.
+    FallWarningEnds,
+    /// A cancelled fall was followed by stillness.
+    FallFollowUpEnds,
+    /// The centre has not received a press in time.
+    CentreNotReached,
+    /// What the centre said no longer holds.
+    LeaseEnds,
+}
+
+/// One home's rules and what they know.
+#[derive(Debug, Clone)]
+pub struct Home {
+    rules: HomeRules,
+    falls: Falls,
+    reassurance: Reassurance,
+    visits: Visits,
+    evidence: Evidence,
+}
+
+/// When the home itself last saw somebody.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct Evidence {
+    door: Option<Stamp>,
+    motion: Option<Stamp>,
+}
+
+/// A home as a checkpoint keeps it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HomeSnapshot {
+    falls: Falls,
+    reassurance: Reassurance,
+    visits: Visits,
+    evidence: Evidence,
+}
+
+impl Home {
+    /// A home of which nothing is known yet.
+    pub fn new(rules: HomeRules) -> Self {
+        Self {
+            rules,
+            falls: Falls::default(),
+            reassurance: Reassurance::default(),
+            visits: Visits::default(),
+            evidence: Evidence::default(),
+        }
+    }
+
+    /// A home as a checkpoint left it.
+    pub fn restore(rules: HomeRules, snapshot: HomeSnapshot) -> Self {
+        let HomeSnapshot { falls, reassurance, visits, evidence } = snapshot;
+        Self { rules, falls, reassurance, visits, evidence }
+    }
+
+    /// What a checkpoint keeps.
+    pub fn snapshot(&self) -> HomeSnapshot {
+        HomeSnapshot {
+            falls: self.falls.clone(),
+            reassurance: self.reassurance.clone(),
+            visits: self.visits.clone(),
+            evidence: self.evidence,
+        }
+    }
+
+    /// The rules this home runs by.
+    pub fn rules(&self) -> &HomeRules {
+        &self.rules
+    }
+
+    /// What the elder should be hearing now.
+    pub fn stage(&self, now: &Stamp) -> Stage {
+        self.reassurance.stage(now, self.falls.pre_alarm_running(), &self.rules.reassurance)
+    }
+
+    /// Decides what `input` means at `now`.
+    #[must_use]
+    pub fn handle(&mut self, now: &Stamp, input: &Input<'_>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match input {
+            Input::Observed { observation, edge, reason } => {
+                self.observe(now, observation, *edge, *reason, &mut effects);
+            }
+            Input::Visit(message) => {
+                let evidence = HomeEvidence {
+                    door_ago_ms: ago(now, self.evidence.door),
+                    motion_ago_ms: ago(now, self.evidence.motion),
+                };
+                let record = self.visits.verify(now, message, &evidence, &self.rules.visit);
+                effects.push(Effect::Record(Body::Visit(record)));
+            }
+            Input::Cancel(device) => self.falls.cancel(device, &mut effects),
+            Input::Synced(seq) => self.reassurance.synced(*seq),
+            Input::Disk { writable } => self.reassurance.disk(*writable),
+            Input::Received { seqs, ver } => self.reassurance.received(seqs, *ver),
+            Input::Progress { ver, orders, lease_ms } => {
+                self.reassurance.progress(now, *ver, orders, *lease_ms, &mut effects);
+            }
+            Input::Started | Input::Woken => self.falls.woken(now, &self.rules.fall, &mut effects),
+        }
+        let stage = self.stage(now);
+        if let Some(again) = self.reassurance.tell(now, stage) {
+            effects.push(Effect::Tell { stage, again });
+        }
+        effects
+    }
+
+    /// Folds a record that was written, now or before a restart.
+    pub fn apply(&mut self, record: &Record) {
+        match &record.body {
+            Body::Trigger(trigger) => {
+                self.falls.triggered(record, trigger);
+                self.reassurance.called(record, trigger);
+            }
+            Body::PreAlarm(pre_alarm) => self.falls.pre_alarmed(record, pre_alarm),
+            Body::Cancelled(cancelled) => self.falls.cancelled(record, cancelled, &self.rules.fall),
+            Body::Observed(observed) => {
+                self.falls.observed(record, observed, &self.rules.fall);
+                self.note_evidence(&record.at, observed);
+            }
+            Body::Visit(visit) => self.visits.apply(&record.at, visit),
+            Body::Reassured(reassured) => self.reassurance.told(reassured.stage),
+            Body::Resolved(resolved) => self.reassurance.resolved(resolved),
+            Body::Delivered(delivered) => self.reassurance.delivered(delivered),
+            Body::Started(_) => self.reassurance.restarted(record.seq),
+            Body::Stopped | Body::Link { .. } | Body::DeviceListed(_) => {}
+        }
+    }
+
+    /// The earliest moment of this boot, milliseconds of uptime, that something is due.
+    pub fn next_deadline(&self) -> Option<(u64, Deadline)> {
+        self.falls.deadlines(&self.rules.fall).chain(self.reassurance.deadlines(&self.rules.reassurance)).min()
+    }
+
+    /// Whether a call of the elder is open, so that every path to the centre is to be hurried.
+    pub fn call_open(&self) -> bool {
+        self.reassurance.call_open()
+    }
+
+    fn observe(
+        &self,
+        now: &Stamp,
+        observation: &Observation,
+        edge: bool,
+        reason: Option<Reason>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !edge {
+            return;
+        }
+        let place = self.rules.devices.get(&observation.device);
+        let room = place.and_then(|place| place.room.clone());
+        let trigger = |kind, fallback| {
+            Effect::Record(Body::Trigger(Trigger {
+                kind,
+                device: observation.device.clone(),
+                key: observation.key.clone(),
+                room: room.clone(),
+                reason: reason.unwrap_or(fallback),
+                follows: None,
+                test: false,
+            }))
+        };
+        let active = observation.value == Reading::Active;
+        match observation.kind {
+            Kind::Sos if active => effects.push(trigger(TriggerKind::Sos, Reason::ButtonPressed)),
+            Kind::Assistance if active && place.and_then(|place| place.role) == Some(Role::ImFine) => {
+                self.falls.cancel(&observation.device, effects);
+                if effects.is_empty() {
+                    effects.push(observed(observation, room));
+                }
+            }
+            Kind::Assistance if active => effects.push(trigger(TriggerKind::Assistance, Reason::AssistancePressed)),
+            Kind::Fall if active => {
+                self.falls.fell(now, observation, room, reason, &self.rules.fall, effects);
+            }
+            Kind::Smoke if active => effects.push(trigger(TriggerKind::Smoke, Reason::SensorAlarm)),
+            Kind::Gas if active => effects.push(trigger(TriggerKind::Gas, Reason::SensorAlarm)),
+            Kind::Co if active => effects.push(trigger(TriggerKind::Co, Reason::SensorAlarm)),
+            Kind::Water if active => effects.push(trigger(TriggerKind::Water, Reason::SensorAlarm)),
+            // Link quality moves with every message and says nothing of the elder; it stays in the device list.
+            Kind::Link => {}
+            Kind::Sos
+            | Kind::Assistance
+            | Kind::Fall
+            | Kind::FallWarning
+            | Kind::Motion
+            | Kind::Presence
+            | Kind::Contact
+            | Kind::Bed
+            | Kind::Water
+            | Kind::Smoke
+            | Kind::Gas
+            | Kind::Co
+            | Kind::Vibration
+            | Kind::Tamper
+            | Kind::Battery
+            | Kind::Availability => effects.push(observed(observation, room)),
+            // A visit comes as Input::Visit, graded; the bare observation adds nothing.
+            Kind::Visit => {}
+        }
+    }
+
+    fn note_evidence(&mut self, at: &Stamp, observed: &Observed) {
+        match (observed.kind, &observed.value) {
+            (Kind::Contact, _) => self.evidence.door = Some(*at),
+            (Kind::Motion | Kind::Presence, Reading::Active) => self.evidence.motion = Some(*at),
+            _ => {}
+        }
+    }
+}
+
+fn observed(observation: &Observation, room: Option<String>) -> Effect {
+    Effect::Record(Body::Observed(Observed {
+        kind: observation.kind,
+        device: observation.device.clone(),
+        key: observation.key.clone(),
+        room,
+        value: observation.value.clone(),
+    }))
+}
+
+/// Milliseconds since `then`, where both are of one boot; across boots it is unknowable.
+fn ago(now: &Stamp, then: Option<Stamp>) -> Option<u64> {
+    then.filter(|then| then.boot == now.boot).map(|then| now.uptime_ms.saturating_sub(then.uptime_ms))
+}
+
+/// The identity of the lifecycle a record opens.
+fn lifecycle(record: &Record) -> LocalKey {
+    record.key()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,250 @@
+//! The embedded broker (rmqtt): its publish hook hands each message to the loop and is awaited
+//! before the PUBACK, so that a button's own PUBACK means "on disk".
+//!
+//! Every client signs in with its own name and password and may publish and subscribe only where
+//! its configuration says.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rmqtt::codec::types::Publish as CodecPublish;
+use rmqtt::context::ServerContext;
+use rmqtt::hook::{Handler, HookResult, Parameter, ReturnType, Type};
+use rmqtt::net::Builder;
+use rmqtt::server::MqttServer;
+use rmqtt::session::SessionState;
+use rmqtt::types::{AuthResult, ClientId, From, FromType, Id, Publish, PublishAclResult, QoS, SubscribeReturn};
+use tokio::sync::oneshot;
+
+use super::retained::RetainedMessages;
+use super::{Announcement, Incoming, IntakeSender, topic_filter};
+use crate::engine::Verdict;
+
+/// Largest packet the broker takes, bytes; above the decoder's own limits, so that an oversize
+/// message is rejected by name instead of closing the connection it shares with an SOS.
+pub const PACKET_BYTES_MAX: u32 = 16 * 1024 * 1024;
+
+/// Most connections, and most of them signing in at once.
+const CONNECTIONS_MAX: usize = 256;
+
+/// Who may sign in and what they may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientRights {
+    /// User name; it is also what the MQTT client id must be or begin with.
+    pub name: String,
+    /// Password.
+    pub password: String,
+    /// Filters it may publish under.
+    pub publish: Vec<String>,
+    /// Filters it may subscribe under.
+    pub subscribe: Vec<String>,
+}
+
+/// Why the broker could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// The address is taken or not ours.
+    #[error("cannot listen for MQTT on {listen}: {cause}; choose another `mqtt.listen`")]
+    Listen {
+        /// The address.
+        listen: SocketAddr,
+        /// The operating system's or broker's word.
+        cause: String,
+    },
+}
+
+/// The running broker, for what the gateway itself publishes.
+#[derive(Clone)]
+pub struct EmbeddedBroker {
+    context: ServerContext,
+    from: From,
+}
+
+/// Starts the broker on `listen`.
+///
+/// # Errors
+/// [`EmbeddedError::Listen`] when the address cannot be had.
+pub async fn start(
+    listen: SocketAddr,
+    clients: Vec<ClientRights>,
+    intake: IntakeSender,
+) -> Result<EmbeddedBroker, EmbeddedError> {
+    // The broker's own check ignores a taken port until it accepts; asking first gives a clear error.
+    std::net::TcpListener::bind(listen).map_err(|cause| EmbeddedError::Listen { listen, cause: cause.to_string() })?;
+    let context = ServerContext::new()
+        .node_id(1)
+        .task_exec_workers(64)
+        .task_exec_queue_max(10_000)
+        .mqtt_max_sessions(CONNECTIONS_MAX as isize)
+        .busy_check_enable(false)
+        .build()
+        .await;
+    *context.extends.retain_mut().await = Box::new(RetainedMessages::new());
+    let gate = Arc::new(Gate { clients, intake });
+    let register = context.extends.hook_mgr().register();
+    for hook in
+        [Type::ClientAuthenticate, Type::ClientSubscribeCheckAcl, Type::MessagePublishCheckAcl, Type::MessagePublish]
+    {
+        register.add(hook, Box::new(Hook(gate.clone()))).await;
+    }
+    register.start().await;
+    let builder = Builder::new()
+        .name("home/tcp")
+        .laddr(listen)
+        .nodelay(true)
+        .allow_anonymous(false)
+        .max_connections(CONNECTIONS_MAX)
+        .max_handshaking_limit(CONNECTIONS_MAX)
+        .max_packet_size(PACKET_BYTES_MAX)
+        .max_clientid_len(128)
+        .max_topic_levels(16)
+        .max_mqueue_len(1_000)
+        .session_expiry_interval(std::time::Duration::from_secs(24 * 3_600))
+        .message_expiry_interval(std::time::Duration::ZERO);
+    let listener = builder
+        .bind()
+        .and_then(|listener| listener.tcp())
+        .map_err(|cause| EmbeddedError::Listen { listen, cause: cause.to_string() })?;
+    let server = MqttServer::new(context.clone()).listener_by_id(listener, 1).build();
+    tokio::spawn(async move {
+        if let Err(error) = server.run().await {
+            tracing::error!(%error, "the embedded broker ended");
+        }
+    });
+    let from = From::from_system(Id::from(1, ClientId::from_static("gateway")));
+    Ok(EmbeddedBroker { context, from })
+}
+
+impl EmbeddedBroker {
+    /// Publishes to the home's subscribers. Returns whether the broker took it.
+    pub async fn publish(&self, announcement: Announcement) -> bool {
+        let publish = CodecPublish {
+            dup: false,
+            retain: announcement.retain,
+            qos: QoS::AtLeastOnce,
+            topic: announcement.topic.into(),
+            packet_id: None,
+            payload: Bytes::from(announcement.payload),
+            properties: None,
+        };
+        SessionState::forwards(&self.context, self.from.clone(), Publish::from(publish), false, None).await.is_ok()
+    }
+}
+
+/// Sign-in, rights and hand-over, shared by all hooks.
+struct Gate {
+    clients: Vec<ClientRights>,
+    intake: IntakeSender,
+}
+
+/// One hook of the broker; all share the gate.
+struct Hook(Arc<Gate>);
+
+impl Gate {
+    fn rights(&self, name: &str) -> Option<&ClientRights> {
+        self.clients.iter().find(|client| client.name == name)
+    }
+
+    fn sign_in(&self, name: Option<&str>, password: Option<&[u8]>, client_id: &str) -> AuthResult {
+        let Some(rights) = name.and_then(|name| self.rights(name)) else { return AuthResult::NotFound };
+        if !same(rights.password.as_bytes(), password.unwrap_or_default()) {
+            return AuthResult::BadUsernameOrPassword;
+        }
+        // A client id of somebody else's would take over their session.
+        if !client_id.starts_with(&rights.name) {
+            return AuthResult::NotAuthorized;
+        }
+        AuthResult::Allow(false, None)
+    }
+
+    fn may_publish(&self, name: &str, topic: &str) -> bool {
+        self.rights(name).is_some_and(|rights| rights.publish.iter().any(|filter| topic_filter::matches(filter, topic)))
+    }
+
+    fn may_subscribe(&self, name: &str, filter: &str) -> bool {
+        self.rights(name)
+            .is_some_and(|rights| rights.subscribe.iter().any(|granted| topic_filter::covers(granted, filter)))
+    }
+
+    /// Hands a message to the loop and waits for its verdict.
+    async fn hand_over(&self, client: &str, publish: &CodecPublish) -> Verdict {
+        let (answer, verdict) = oneshot::channel();
+        let incoming = Incoming {
+            client: client.to_owned(),
+            topic: publish.topic.to_string(),
+            payload: publish.payload.clone(),
+            // The publisher itself is heard here, never a broker's replay: a press sent with the flag is a press.
+            retain: false,
+            duplicate: publish.dup,
+            packet: publish.packet_id.map(std::num::NonZeroU16::get),
+            answer,
+        };
+        if self.intake.send(incoming).await.is_err() {
+            return Verdict::Withhold;
+        }
+        verdict.await.unwrap_or(Verdict::Withhold)
+    }
+}
+
+#[async_trait]
+impl Handler for Hook {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "hooks that were not registered are never called")]
+    async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
+        let gate = &self.0;
+        match parameter {
+            Parameter::ClientAuthenticate(info) => {
+                let name = info.username().map(AsRef::as_ref);
+                let password = info.password().map(AsRef::as_ref);
+                let client_id: &str = info.client_id().as_ref();
+                let result = gate.sign_in(name, password, client_id);
+                if !matches!(result, AuthResult::Allow(..)) {
+                    tracing::warn!(client_id, "an MQTT client was refused at sign-in");
+                }
+                (false, Some(HookResult::AuthResult(result)))
+            }
+            Parameter::ClientSubscribeCheckAcl(session, subscribe) => {
+                let name = session.id.username_ref();
+                let result = if gate.may_subscribe(name, &subscribe.topic_filter) {
+                    SubscribeReturn::new_success(subscribe.opts.qos(), None)
+                } else {
+                    tracing::warn!(client = name, filter = %subscribe.topic_filter, "a subscription was refused");
+                    SubscribeReturn::new_failure(rmqtt::codec::v5::SubscribeAckReason::NotAuthorized)
+                };
+                (false, Some(HookResult::SubscribeAclResult(result)))
+            }
+            Parameter::MessagePublishCheckAcl(session, publish) => {
+                let name = session.id.username_ref();
+                let result = if !gate.may_publish(name, &publish.topic) {
+                    tracing::warn!(client = name, topic = %publish.topic, "a message outside a client's topics was refused");
+                    PublishAclResult::rejected(false, None)
+                } else {
+                    let client_id: &str = session.id.client_id.as_ref();
+                    match gate.hand_over(client_id, publish).await {
+                        Verdict::Acknowledge => PublishAclResult::allow(),
+                        // MQTT 3.1.1 has no refusal for a publish: closing makes the sender say it again.
+                        Verdict::Withhold => PublishAclResult::rejected(true, None),
+                    }
+                };
+                (false, Some(HookResult::PublishAclResult(result)))
+            }
+            // A last will passes no ACL check: it is checked and handed over here, and nobody waits for it.
+            Parameter::MessagePublish(session, from, publish) if matches!(from.typ(), FromType::LastWill) => {
+                if let Some(session) = session
+                    && gate.may_publish(session.id.username_ref(), &publish.topic)
+                {
+                    let client_id: &str = session.id.client_id.as_ref();
+                    gate.hand_over(client_id, publish).await;
+                }
+                (true, acc)
+            }
+            _ => (true, acc),
+        }
+    }
+}
+
+/// Compares without telling by its time where the texts differ.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |differs, (x, y)| differs | (x ^ y)) == 0
+}

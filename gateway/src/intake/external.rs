@@ -1,0 +1,212 @@
+//! An external broker, through rumqttc: two sessions, one of them for life-safety topics alone, so
+//! that a backlog of telemetry never stands before an SOS.
+//!
+//! Acknowledgements are given in order and only on the connection that brought the message; it is
+//! transport, never storage.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, ConnectReturnCode, Event as ClientNotice, EventLoop, MqttOptions, Packet, QoS};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Announcement, Incoming, IntakeSender};
+use crate::engine::Verdict;
+
+/// Largest packet taken from the broker, bytes: above what any broker in front of us should allow.
+const PACKET_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Most messages of one session waiting for their verdict.
+const UNANSWERED_MAX: usize = 100;
+
+/// The external broker and how to sign in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalBroker {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// User name and password, where the broker asks for them.
+    pub sign_in: Option<(String, String)>,
+    /// Begins the client ids; two gateways on one broker need two.
+    pub client_id: String,
+    /// Everything to hear.
+    pub filters: Vec<String>,
+    /// Exact topics of buttons, fall sensors and smoke alarms, heard on a session of their own.
+    pub life_safety_topics: BTreeSet<String>,
+}
+
+/// Publishes to the external broker.
+#[derive(Debug, Clone)]
+pub struct ExternalPublisher(AsyncClient);
+
+impl ExternalPublisher {
+    /// Queues a message. Returns whether there was room.
+    pub fn publish(&self, announcement: Announcement) -> bool {
+        let Announcement { topic, payload, retain } = announcement;
+        self.0.try_publish(topic, QoS::AtLeastOnce, retain, payload).is_ok()
+    }
+}
+
+/// Starts both sessions and the publisher; they reconnect for ever until `stop` turns true.
+pub fn start(broker: &ExternalBroker, intake: IntakeSender, stop: &watch::Receiver<bool>) -> ExternalPublisher {
+    let life_safety = Arc::new(broker.life_safety_topics.clone());
+    let everything = Session {
+        name: "telemetry",
+        filters: broker.filters.clone(),
+        skip: life_safety.clone(),
+        intake: intake.clone(),
+        stop: stop.clone(),
+    };
+    tokio::spawn(everything.run(options(broker, "telemetry", false)));
+    if !life_safety.is_empty() {
+        let urgent = Session {
+            name: "life-safety",
+            filters: life_safety.iter().cloned().collect(),
+            skip: Arc::default(),
+            intake,
+            stop: stop.clone(),
+        };
+        tokio::spawn(urgent.run(options(broker, "life-safety", false)));
+    }
+    // Manual acknowledgements share the publish queue: what we publish goes through a client of its own.
+    let (client, events) = AsyncClient::new(options(broker, "out", true), 64);
+    tokio::spawn(drain(events, stop.clone()));
+    ExternalPublisher(client)
+}
+
+fn options(broker: &ExternalBroker, role: &str, clean: bool) -> MqttOptions {
+    let mut options = MqttOptions::new(format!("{}-{role}", broker.client_id), &broker.host, broker.port);
+    options
+        .set_clean_session(clean)
+        .set_manual_acks(true)
+        .set_keep_alive(Duration::from_secs(15))
+        .set_max_packet_size(PACKET_BYTES_MAX, 256 * 1024);
+    if let Some((name, password)) = &broker.sign_in {
+        options.set_credentials(name, password);
+    }
+    options
+}
+
+async fn drain(mut events: EventLoop, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            event = events.poll() => if event.is_err() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            },
+            () = stopped(&mut stop) => return,
+        }
+    }
+}
+
+/// Waits until the program stops; the guard it is read through is not held.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// A message that waits for its verdict, in the order of arrival.
+struct Unanswered {
+    publish: rumqttc::Publish,
+    connection: u64,
+    verdict: oneshot::Receiver<Verdict>,
+}
+
+/// One session with the broker.
+struct Session {
+    name: &'static str,
+    filters: Vec<String>,
+    skip: Arc<BTreeSet<String>>,
+    intake: IntakeSender,
+    stop: watch::Receiver<bool>,
+}
+
+impl Session {
+    async fn run(self, options: MqttOptions) {
+        let (client, mut events) = AsyncClient::new(options, UNANSWERED_MAX);
+        let (waiting, unanswered) = mpsc::channel(UNANSWERED_MAX);
+        let (connections, connection_now) = watch::channel(0_u64);
+        tokio::spawn(acknowledge_in_order(client.clone(), unanswered, connection_now));
+        let mut stop = self.stop.clone();
+        let mut told_down = false;
+        loop {
+            let event = tokio::select! {
+                event = events.poll() => event,
+                () = stopped(&mut stop) => return,
+            };
+            match event {
+                Ok(ClientNotice::Incoming(Packet::ConnAck(ack))) if ack.code == ConnectReturnCode::Success => {
+                    told_down = false;
+                    connections.send_modify(|connection| *connection += 1);
+                    tracing::info!(session = self.name, resumed = ack.session_present, "connected to the MQTT broker");
+                    if !ack.session_present {
+                        let filters = self.filters.iter();
+                        let filters =
+                            filters.map(|filter| rumqttc::SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce));
+                        if let Err(error) = client.try_subscribe_many(filters) {
+                            tracing::error!(session = self.name, %error, "could not subscribe");
+                        }
+                    }
+                }
+                Ok(ClientNotice::Incoming(Packet::Publish(publish))) => {
+                    let connection = *connections.borrow();
+                    if let Some(verdict) = self.hand_over(&publish).await
+                        && waiting.send(Unanswered { publish, connection, verdict }).await.is_err()
+                    {
+                        return;
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    if !std::mem::replace(&mut told_down, true) {
+                        tracing::warn!(session = self.name, %error, "the MQTT broker is not reached; trying again");
+                    }
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+            }
+        }
+    }
+
+    /// None when nobody needs to wait for it and nothing needs an answer.
+    async fn hand_over(&self, publish: &rumqttc::Publish) -> Option<oneshot::Receiver<Verdict>> {
+        let (answer, verdict) = oneshot::channel();
+        if self.skip.contains(&publish.topic) {
+            // The life-safety session has it; here it is only acknowledged.
+            let _ = answer.send(Verdict::Acknowledge);
+            return Some(verdict);
+        }
+        let incoming = Incoming {
+            client: self.name.to_owned(),
+            topic: publish.topic.clone(),
+            payload: publish.payload.clone(),
+            retain: publish.retain,
+            duplicate: publish.dup,
+            packet: (publish.qos != QoS::AtMostOnce).then_some(publish.pkid),
+            answer,
+        };
+        self.intake.send(incoming).await.ok()?;
+        Some(verdict)
+    }
+}
+
+/// Acknowledges in the order of arrival, and never on a later connection, where the id may mean another message.
+async fn acknowledge_in_order(
+    client: AsyncClient,
+    mut unanswered: mpsc::Receiver<Unanswered>,
+    connection_now: watch::Receiver<u64>,
+) {
+    while let Some(Unanswered { publish, connection, verdict }) = unanswered.recv().await {
+        let verdict = verdict.await.unwrap_or(Verdict::Withhold);
+        if verdict == Verdict::Withhold {
+            // Later acknowledgements must not overtake this one: a new connection brings all of them again.
+            let _ = client.disconnect().await;
+            continue;
+        }
+        if publish.qos != QoS::AtMostOnce
+            && connection == *connection_now.borrow()
+            && client.ack(&publish).await.is_err()
+        {
+            return;
+        }
+    }
+}

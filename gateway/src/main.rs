@@ -1,0 +1,211 @@
+//! The `gateway` program: run, check, decode, journal.
+
+use std::io::{BufReader, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand, ValueEnum};
+use gateway::config::GatewayConfig;
+use gateway::decode::{Decoder, DecoderConfig};
+use gateway::driver::{self, Draw};
+use gateway::{decode_lines, journal};
+use protocol::ids::Incarnation;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Exit status of a bad configuration, so that a service manager does not start it again and again.
+const EXIT_CONFIG: u8 = 78;
+
+/// The emergency gateway of one home: hears buttons and sensors over MQTT, records every press on
+/// disk before it is acknowledged, raises work orders at the centre and tells the elder how far
+/// help has come.
+#[derive(Parser)]
+#[command(version, about, long_about = None)]
+struct Cli {
+    /// How log lines are written to standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, global = true)]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run the gateway until SIGTERM or Ctrl-C; what was heard by then is written first.
+    Run {
+        /// The home's configuration.
+        #[arg(long, value_name = "FILE", default_value = "/etc/homecare/gateway.toml")]
+        config: PathBuf,
+    },
+    /// Read a configuration and tell every problem at once, with line and key; exit 0 when it is good.
+    Check {
+        /// The configuration to read.
+        #[arg(long, value_name = "FILE", default_value = "/etc/homecare/gateway.toml")]
+        config: PathBuf,
+    },
+    /// Say what device messages mean: JSON lines {"topic","payload","retain"} on standard input, one
+    /// JSON line with the observations for each on standard output. Put a bridge's `bridge/devices`
+    /// message first.
+    Decode {
+        /// Decode as this home would; without it every device counts as known.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Look into a journal, of a running gateway or a dead one; nothing is changed.
+    Journal {
+        #[command(subcommand)]
+        task: JournalTask,
+    },
+}
+
+#[derive(Subcommand)]
+enum JournalTask {
+    /// Write every record that can be read.
+    Dump {
+        /// The gateway's data directory.
+        #[arg(long, value_name = "DIR", default_value = "/var/lib/homecare-gateway")]
+        data_dir: PathBuf,
+        /// One JSON object a line; the only form there is.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check every frame's CRC and the hash chain; say where it breaks; exit 1 when it does.
+    Verify {
+        /// The gateway's data directory.
+        #[arg(long, value_name = "DIR", default_value = "/var/lib/homecare-gateway")]
+        data_dir: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(cli.log_format);
+    let outcome = match cli.task {
+        Task::Run { config } => run(&config),
+        Task::Check { config } => check(&config),
+        Task::Decode { config } => decode(config.as_deref()),
+        Task::Journal { task: JournalTask::Dump { data_dir, json: _ } } => dump(&data_dir),
+        Task::Journal { task: JournalTask::Verify { data_dir } } => verify(&data_dir),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("gateway: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn log_to_stderr(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("GATEWAY_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,rmqtt=warn,rmqtt_net=warn"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+/// Reads a configuration, or prints every problem of it.
+fn read(path: &Path) -> anyhow::Result<Option<GatewayConfig>> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the configuration {}; name it with --config", path.display()))?;
+    match GatewayConfig::read(&text) {
+        Ok(config) => Ok(Some(config)),
+        Err(problems) => {
+            for problem in &problems {
+                eprintln!("{}: {problem}", path.display());
+            }
+            eprintln!("{}: {} problem(s); nothing was started", path.display(), problems.len());
+            Ok(None)
+        }
+    }
+}
+
+fn check(path: &Path) -> anyhow::Result<ExitCode> {
+    let Some(config) = read(path)? else { return Ok(ExitCode::from(EXIT_CONFIG)) };
+    for advice in config.advice() {
+        println!("advice: {advice}");
+    }
+    println!("{}: good; gateway {}, {} device(s)", path.display(), config.gateway, config.rules.devices.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a start draws its incarnation")]
+fn draw() -> anyhow::Result<Draw> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).context("no randomness from the operating system")?;
+    let [a, b] =
+        [&bytes[..8], &bytes[8..]].map(|half| half.iter().fold(0_u64, |word, byte| word << 8 | u64::from(*byte)));
+    Ok(Draw { incarnation: Incarnation(a), seed: b })
+}
+
+fn run(path: &Path) -> anyhow::Result<ExitCode> {
+    let Some(config) = read(path)? else { return Ok(ExitCode::from(EXIT_CONFIG)) };
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let draw = draw()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let (stop, stopping) = watch::channel(false);
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::spawn(async move {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            let _ = stop.send(true);
+        });
+        driver::run(config, draw, stopping).await.map_err(anyhow::Error::from)
+    })?;
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn decode(path: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let config = match path {
+        None => DecoderConfig::without_home(),
+        Some(path) => match read(path)? {
+            Some(config) => config.decoder,
+            None => return Ok(ExitCode::from(EXIT_CONFIG)),
+        },
+    };
+    let mut output = std::io::BufWriter::new(std::io::stdout().lock());
+    decode_lines::run(BufReader::new(std::io::stdin().lock()), &mut output, Decoder::new(config))
+        .context("standard input or output failed")?;
+    output.flush().context("standard output failed")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The journal below a gateway's data directory, or the directory itself where it is the journal.
+fn journal_dir(data_dir: &Path) -> PathBuf {
+    let below = data_dir.join("journal");
+    if below.is_dir() { below } else { data_dir.to_owned() }
+}
+
+fn open_journal(data_dir: &Path) -> anyhow::Result<journal::FsStorage> {
+    let dir = journal_dir(data_dir);
+    journal::FsStorage::read_only(&dir).with_context(|| format!("cannot read the journal in {}", dir.display()))
+}
+
+fn dump(data_dir: &Path) -> anyhow::Result<ExitCode> {
+    let storage = open_journal(data_dir)?;
+    let mut output = std::io::BufWriter::new(std::io::stdout().lock());
+    for entry in journal::dump(&storage).context("cannot read the journal")? {
+        let (_, record) = entry.context("cannot read the journal")?;
+        serde_json::to_writer(&mut output, &record)?;
+        output.write_all(b"\n")?;
+    }
+    output.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verify(data_dir: &Path) -> anyhow::Result<ExitCode> {
+    let storage = open_journal(data_dir)?;
+    let report = journal::verify(&storage).context("cannot read the journal")?;
+    println!("{report}");
+    Ok(if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

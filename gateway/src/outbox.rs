@@ -1,0 +1,346 @@
+//! The uplink's scheduler, pure: which records go to the centre next, on which path, and when again.
+//!
+//! Emergency records overtake everything: each emergency request carries every unreceived one in
+//! order, so that a cancel never comes before its trigger, and is hedged on the next path when no
+//! receipt comes. Routine records go in bounded batches, one at a time. Retry never ends.
+//! At its limit a lane keeps the oldest in memory and reads the rest back from the journal.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use protocol::record::{Delivered, Record, Route};
+use protocol::uplink::{UPLINK_RECORDS_MAX, UplinkAnswer};
+
+use crate::jitter::Jitter;
+
+/// Most records of one lane held in memory; more wait in the journal.
+pub const LANE_RECORDS_MAX: usize = 2_000;
+
+/// Most records read back from the journal at once.
+pub const LOAD_RECORDS_MAX: usize = 1_000;
+
+/// Most emergency records in one request.
+const URGENT_BATCH_MAX: usize = 64;
+
+/// Most emergency requests under way at once.
+const URGENT_REQUESTS_MAX: usize = 4;
+
+/// Times of the uplink, milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutboxTimes {
+    /// An emergency without receipt goes out on the next path after this.
+    pub hedge_ms: u64,
+    /// Longest back-off of an emergency.
+    pub urgent_backoff_max_ms: u64,
+    /// Longest back-off of routine records.
+    pub routine_backoff_max_ms: u64,
+}
+
+impl Default for OutboxTimes {
+    fn default() -> Self {
+        Self { hedge_ms: 2_000, urgent_backoff_max_ms: 5_000, routine_backoff_max_ms: 60_000 }
+    }
+}
+
+/// What the outbox asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Post {
+    /// Send these records on this path.
+    Send {
+        /// Names the request in its answer.
+        request: u64,
+        /// Index of the path.
+        path: usize,
+        /// The records, in order.
+        records: Vec<Record>,
+    },
+    /// Read records back from the journal.
+    Load {
+        /// First sequence wanted.
+        from_seq: u64,
+        /// How many at most.
+        limit: usize,
+    },
+}
+
+#[derive(Debug, Clone)]
+struct Request {
+    urgent: bool,
+    sent_ms: u64,
+    first_seq: u64,
+    last_seq: u64,
+    hedged: bool,
+    path: usize,
+}
+
+/// Records on their way to the centre.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    times: OutboxTimes,
+    paths: usize,
+    urgent: VecDeque<Record>,
+    routine: VecDeque<Record>,
+    /// Every sequence held in a lane.
+    held: BTreeSet<u64>,
+    /// From here on the journal has records that no lane holds.
+    unread_from: Option<u64>,
+    loading: bool,
+    received: BTreeSet<u64>,
+    last_seq: u64,
+    in_flight: BTreeMap<u64, Request>,
+    next_request: u64,
+    path: usize,
+    urgent_failures: u32,
+    urgent_retry_ms: u64,
+    urgent_sent_through: u64,
+    routine_failures: u32,
+    routine_retry_ms: u64,
+    routine_batch: usize,
+}
+
+impl Outbox {
+    /// An outbox that continues after what the journal says is delivered; `last_seq` is the journal's last.
+    pub fn new(times: OutboxTimes, paths: usize, delivered: &Delivered, last_seq: u64) -> Self {
+        let unread = delivered.low_water < last_seq;
+        Self {
+            times,
+            paths: paths.max(1),
+            urgent: VecDeque::new(),
+            routine: VecDeque::new(),
+            held: BTreeSet::new(),
+            unread_from: unread.then_some(delivered.low_water + 1),
+            loading: false,
+            received: delivered.above.iter().copied().collect(),
+            last_seq,
+            in_flight: BTreeMap::new(),
+            next_request: 1,
+            path: 0,
+            urgent_failures: 0,
+            urgent_retry_ms: 0,
+            urgent_sent_through: 0,
+            routine_failures: 0,
+            routine_retry_ms: 0,
+            routine_batch: UPLINK_RECORDS_MAX,
+        }
+    }
+
+    /// A record is safe on disk, or must go although the disk fails. The same one offered again is nothing new.
+    pub fn offer(&mut self, record: Record) {
+        self.last_seq = self.last_seq.max(record.seq);
+        self.admit(record);
+    }
+
+    fn admit(&mut self, record: Record) {
+        let seq = record.seq;
+        if self.held.contains(&seq) || self.received.contains(&seq) {
+            return;
+        }
+        let lane = match record.body.route() {
+            Route::Local => {
+                self.received.insert(seq);
+                return;
+            }
+            Route::Emergency => &mut self.urgent,
+            Route::Routine if self.unread_from.is_some_and(|from| seq >= from) && !self.loading => return,
+            Route::Routine => &mut self.routine,
+        };
+        if lane.len() >= LANE_RECORDS_MAX {
+            self.unread_from = Some(self.unread_from.map_or(seq, |from| from.min(seq)));
+            return;
+        }
+        self.held.insert(seq);
+        let place = lane.iter().rposition(|held| held.seq < seq).map_or(0, |before| before + 1);
+        lane.insert(place, record);
+    }
+
+    /// Records read back from the journal, from `from_seq`; `through_seq` is the last that was looked at.
+    pub fn loaded(&mut self, records: Vec<Record>, through_seq: u64) {
+        self.unread_from = (through_seq < self.last_seq).then_some(through_seq + 1);
+        for record in records {
+            self.admit(record);
+        }
+        self.loading = false;
+    }
+
+    /// What can go out at `now_ms`.
+    #[must_use]
+    pub fn posts(&mut self, now_ms: u64) -> Vec<Post> {
+        let mut posts = Vec::new();
+        self.post_urgent(now_ms, &mut posts);
+        self.post_routine(now_ms, &mut posts);
+        if let Some(from_seq) = self.unread_from
+            && !self.loading
+            && self.routine.len() <= LANE_RECORDS_MAX - LOAD_RECORDS_MAX
+            && self.urgent.len() <= LANE_RECORDS_MAX - LOAD_RECORDS_MAX
+        {
+            self.loading = true;
+            posts.push(Post::Load { from_seq, limit: LOAD_RECORDS_MAX });
+        }
+        posts
+    }
+
+    fn post_urgent(&mut self, now_ms: u64, posts: &mut Vec<Post>) {
+        let Some(last) = self.urgent.back().map(|record| record.seq) else { return };
+        let under_way = self.in_flight.values().filter(|request| request.urgent).count();
+        if under_way >= URGENT_REQUESTS_MAX {
+            return;
+        }
+        let fresh = last > self.urgent_sent_through && self.urgent.len() <= URGENT_BATCH_MAX;
+        let slow = self.in_flight.values_mut().find(|request| {
+            request.urgent && !request.hedged && now_ms >= request.sent_ms.saturating_add(self.times.hedge_ms)
+        });
+        let path = if let Some(slow) = slow {
+            slow.hedged = true;
+            (slow.path + 1) % self.paths
+        } else if fresh || (under_way == 0 && now_ms >= self.urgent_retry_ms) {
+            // A press that nobody has sent yet never waits for a back-off that an older failure set.
+            self.path
+        } else {
+            return;
+        };
+        let records: Vec<_> = self.urgent.iter().take(URGENT_BATCH_MAX).cloned().collect();
+        self.urgent_sent_through = self.urgent_sent_through.max(records.last().map_or(0, |record| record.seq));
+        posts.push(self.send(true, path, now_ms, records));
+    }
+
+    fn post_routine(&mut self, now_ms: u64, posts: &mut Vec<Post>) {
+        let under_way = self.in_flight.values().any(|request| !request.urgent);
+        if under_way || now_ms < self.routine_retry_ms || self.routine.is_empty() {
+            return;
+        }
+        let records: Vec<_> = self.routine.iter().take(self.routine_batch).cloned().collect();
+        posts.push(self.send(false, self.path, now_ms, records));
+    }
+
+    fn send(&mut self, urgent: bool, path: usize, now_ms: u64, records: Vec<Record>) -> Post {
+        let request = self.next_request;
+        self.next_request += 1;
+        let (first_seq, last_seq) =
+            (records.first().map_or(0, |record| record.seq), records.last().map_or(0, |record| record.seq));
+        self.in_flight.insert(request, Request { urgent, sent_ms: now_ms, first_seq, last_seq, hedged: false, path });
+        Post::Send { request, path, records }
+    }
+
+    /// The centre answered. Returns the sequences newly received.
+    pub fn answered(&mut self, request: u64, answer: &UplinkAnswer) -> Vec<u64> {
+        let mut newly = Vec::new();
+        let stored = answer.receipts.iter().map(|receipt| (receipt.key, Some(receipt.hash)));
+        let refused = answer.refused.iter().map(|refusal| (refusal.key, None));
+        for (key, hash) in stored.chain(refused) {
+            if self.settle(key.seq, key.incarnation.0, hash) && hash.is_some() {
+                newly.push(key.seq);
+            }
+        }
+        if let Some(done) = self.in_flight.remove(&request) {
+            self.path = done.path;
+            if done.urgent {
+                self.urgent_failures = 0;
+                self.urgent_retry_ms = 0;
+            } else {
+                self.routine_failures = 0;
+                self.routine_retry_ms = 0;
+                self.routine_batch = UPLINK_RECORDS_MAX;
+            }
+        }
+        newly
+    }
+
+    /// Takes a record out of its lane when the receipt is truly for it.
+    fn settle(&mut self, seq: u64, incarnation: u64, hash: Option<protocol::ids::Hash32>) -> bool {
+        for lane in [&mut self.urgent, &mut self.routine] {
+            if let Ok(place) = lane.binary_search_by_key(&seq, |record| record.seq)
+                && lane[place].incarnation.0 == incarnation
+                && hash.is_none_or(|hash| hash == lane[place].hash)
+            {
+                lane.remove(place);
+                self.held.remove(&seq);
+                self.received.insert(seq);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// A request failed; `too_large` halves the next routine batch.
+    pub fn failed(&mut self, now_ms: u64, request: u64, too_large: bool, jitter: &mut Jitter) {
+        let Some(failed) = self.in_flight.remove(&request) else { return };
+        if too_large {
+            self.routine_batch = (self.routine_batch / 2).max(1);
+        }
+        if failed.path == self.path {
+            self.path = (self.path + 1) % self.paths;
+        }
+        if failed.urgent {
+            self.urgent_failures = self.urgent_failures.saturating_add(1);
+            let wait = jitter.backoff_ms(self.urgent_failures, 200, self.times.urgent_backoff_max_ms);
+            self.urgent_retry_ms = now_ms.saturating_add(wait);
+        } else {
+            self.routine_failures = self.routine_failures.saturating_add(1);
+            let wait = jitter.backoff_ms(self.routine_failures, 500, self.times.routine_backoff_max_ms);
+            self.routine_retry_ms = now_ms.saturating_add(wait);
+        }
+    }
+
+    /// The centre was heard of again: nothing waits for a back-off.
+    pub fn centre_heard(&mut self) {
+        self.urgent_retry_ms = 0;
+        self.routine_retry_ms = 0;
+    }
+
+    /// What the centre holds, for the journal. Forgets what lies below the new low-water mark.
+    pub fn delivered(&mut self) -> Delivered {
+        let low_water = self.low_water();
+        self.received = self.received.split_off(&(low_water + 1));
+        Delivered { low_water, above: self.received.iter().copied().collect() }
+    }
+
+    /// Every record up to here is received or local.
+    pub fn low_water(&self) -> u64 {
+        let held = self.held.first().copied();
+        let waiting = held.into_iter().chain(self.unread_from).min();
+        waiting.map_or(self.last_seq, |first| first - 1)
+    }
+
+    /// Records that wait for a receipt, those only in the journal counted by their sequences.
+    pub fn backlog(&self) -> u64 {
+        let unread = self.unread_from.map_or(0, |from| (self.last_seq + 1).saturating_sub(from));
+        self.held.len() as u64 + unread
+    }
+
+    /// Emergency records that wait for a receipt.
+    pub fn urgent_backlog(&self) -> usize {
+        self.urgent.len()
+    }
+
+    /// The oldest record in memory that waits for a receipt.
+    pub fn oldest(&self) -> Option<&Record> {
+        let lanes = [self.urgent.front(), self.routine.front()];
+        lanes.into_iter().flatten().min_by_key(|record| record.seq)
+    }
+
+    /// When [`Outbox::posts`] next has something that it has not now, milliseconds of uptime.
+    pub fn next_deadline_ms(&self) -> Option<u64> {
+        let hedge = self
+            .in_flight
+            .values()
+            .filter(|request| request.urgent && !request.hedged)
+            .map(|request| request.sent_ms.saturating_add(self.times.hedge_ms));
+        let urgent_idle = !self.urgent.is_empty() && !self.in_flight.values().any(|request| request.urgent);
+        let routine_idle = !self.routine.is_empty() && !self.in_flight.values().any(|request| !request.urgent);
+        let urgent = urgent_idle.then_some(self.urgent_retry_ms);
+        let routine = routine_idle.then_some(self.routine_retry_ms);
+        hedge.chain(urgent).chain(routine).min()
+    }
+
+    /// Index of the path that answered last.
+    pub fn path(&self) -> usize {
+        self.path
+    }
+
+    /// Sequences of the requests under way, for logs.
+    pub fn request_span(&self, request: u64) -> Option<(u64, u64)> {
+        self.in_flight.get(&request).map(|request| (request.first_seq, request.last_seq))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! The status page of one gateway: `/healthz`, `/metrics` (Prometheus) and `/v1/history`.
+//!
+//! It tells counts and states, never names of persons; it listens on loopback unless told otherwise.
+
+use std::fmt::Write as _;
+
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+use crate::driver::{Answer, Question, ask};
+use crate::history::History;
+
+/// Most records of one history page.
+const HISTORY_MAX: usize = 1_000;
+
+#[derive(Clone)]
+struct Status {
+    questions: mpsc::Sender<Question>,
+    history: History,
+}
+
+/// Serves until `stop` turns true.
+pub async fn serve(
+    listener: TcpListener,
+    questions: mpsc::Sender<Question>,
+    history: History,
+    mut stop: watch::Receiver<bool>,
+) {
+    let router = Router::new()
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(metrics))
+        .route("/v1/history", get(latest))
+        .with_state(Status { questions, history });
+    let stopped = async move {
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+        tracing::error!(%error, "the status page ended");
+    }
+}
+
+async fn healthz(State(status): State<Status>) -> Response {
+    let Ok(Answer { gauges, stage, .. }) = ask(&status.questions).await else {
+        let body = serde_json::json!({ "ok": false, "loop": "does not answer" });
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
+    };
+    let body = serde_json::json!({
+        "ok": gauges.disk_ok,
+        "journal": if gauges.disk_ok { "syncs" } else { "does not sync" },
+        "centre": if gauges.centre_up { "reached" } else { "not reached" },
+        "clock": if gauges.wall_trusted { "confirmed" } else { "not confirmed" },
+        "stage": stage,
+    });
+    let code = if gauges.disk_ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(body)).into_response()
+}
+
+async fn metrics(State(status): State<Status>) -> Response {
+    match ask(&status.questions).await {
+        Ok(answer) => {
+            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], exposition(&answer)).into_response()
+        }
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+struct HistoryQuery {
+    limit: Option<usize>,
+}
+
+async fn latest(State(status): State<Status>, Query(query): Query<HistoryQuery>) -> Response {
+    let limit = query.limit.unwrap_or(100).min(HISTORY_MAX);
+    Json(status.history.latest(limit).await).into_response()
+}
+
+/// The Prometheus text format.
+fn exposition(answer: &Answer) -> String {
+    let Answer { counters, gauges, .. } = answer;
+    let mut text = String::new();
+    let mut counter = |name: &str, help: &str, value: u64| {
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}\n");
+    };
+    counter("gateway_messages_total", "Messages heard.", counters.messages);
+    counter("gateway_duplicates_total", "Redeliveries that made nothing new.", counters.duplicates);
+    counter("gateway_records_total", "Records sealed.", counters.records);
+    counter("gateway_sends_failed_total", "Requests to the centre that failed.", counters.sends_failed);
+    counter("gateway_refused_total", "Records the centre refused.", counters.refused);
+    let mut labelled = |name: &str, help: &str, label: &str, counts: &crate::engine::Named| {
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} counter\n");
+        for (value, count) in counts {
+            let _ = writeln!(text, "{name}{{{label}=\"{value}\"}} {count}");
+        }
+    };
+    labelled("gateway_rejected_total", "Messages rejected, by reason.", "reason", &counters.rejections);
+    labelled("gateway_troubles_total", "Troubles of the loop, by name.", "trouble", &counters.troubles);
+    let mut gauge = |name: &str, help: &str, value: u64| {
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n");
+    };
+    gauge("gateway_backlog_records", "Records without receipt.", gauges.backlog);
+    gauge("gateway_backlog_emergency_records", "Emergency records without receipt.", gauges.urgent_backlog);
+    gauge("gateway_backlog_age_ms", "Age of the oldest record without receipt.", gauges.backlog_age_ms);
+    gauge("gateway_pending_records", "Records sealed and not yet written.", gauges.pending);
+    gauge("gateway_last_sequence", "Last sequence sealed.", gauges.last_seq);
+    gauge("gateway_journal_ok", "1 when the journal syncs.", u64::from(gauges.disk_ok));
+    gauge("gateway_centre_up", "1 when the centre answers.", u64::from(gauges.centre_up));
+    gauge("gateway_clock_confirmed", "1 when the centre confirms the wall clock.", u64::from(gauges.wall_trusted));
+    text
+}
