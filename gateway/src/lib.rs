@@ -1,1 +1,4 @@
 //! The gateway in the home.
+
+pub mod decode;
+pub mod decode_lines;
