@@ -135,12 +135,13 @@ fn fold(decoder: &mut Decoder, at: &Stamp, decoded: Decoded) {
     }
     for seen in decoded.seen {
         if seen.edge {
-            decoder.apply(at, &body(seen));
+            decoder.apply(at, &record_of(seen));
         }
     }
 }
 
-fn body(seen: Seen) -> Body {
+/// The record that an edge becomes; in place of the rules, every trigger is of its message.
+pub(crate) fn record_of(seen: Seen) -> Body {
     let Observation { kind, device, key, value } = seen.observation;
     let trigger = match (kind, &value) {
         (Kind::Sos, Reading::Active) => Some((TriggerKind::Sos, Reason::ButtonPressed)),

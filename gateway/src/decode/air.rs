@@ -29,6 +29,12 @@ impl Decoder {
                 self.availability(heard, device)
             }
             _ if self.config.rules.iter().any(|rule| rule.topic.matches(heard.topic)) => Decoded::default(),
+            // Firmware whose words need a rule to mean anything.
+            ["tele" | "stat" | "shellies", _, ..] | [_, "events", "rpc"]
+                if self.config.unknown_devices == UnknownDevices::Accept =>
+            {
+                Decoded::default()
+            }
             _ => Decoded::rejected(Rejection::UnknownTopic),
         }
     }

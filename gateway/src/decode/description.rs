@@ -64,67 +64,87 @@ impl Description {
 
     /// Reads the `definition` of a device; null for one the bridge does not support.
     pub(super) fn of_definition(definition: Option<&Value>, listed: bool) -> Self {
-        let mut keys = Vec::new();
-        let mut described = false;
-        if let Some(definition) = definition {
-            let nature = Nature::of(definition.get("description").and_then(Value::as_str).unwrap_or_default());
-            if let Some(exposes) = definition.get("exposes").and_then(Value::as_array) {
-                described = !exposes.is_empty();
-                exposes.iter().for_each(|expose| gather(expose, nature, &mut keys));
-            }
-        }
-        keys.sort_by(|(a, _), (b, _)| a.cmp(b));
-        keys.dedup_by(|(a, _), (b, _)| a == b);
-        keys.truncate(KEYS_MAX);
-        Self { listed, described, keys }
+        let nature = Nature::of(
+            definition.and_then(|definition| definition.get("description")).and_then(Value::as_str).unwrap_or_default(),
+        );
+        let mut gathered = Gathered { nature, keys: Vec::new(), alarms: Vec::new() };
+        let exposes = definition.and_then(|definition| definition.get("exposes")).and_then(Value::as_array);
+        exposes.into_iter().flatten().for_each(|expose| gathered.take(expose));
+        Self { listed, described: exposes.is_some_and(|exposes| !exposes.is_empty()), keys: gathered.finish() }
     }
 }
 
-/// Takes a key that the device publishes; what can be set is a setting, unless its very name says otherwise.
-fn gather(expose: &Value, nature: Nature, keys: &mut Vec<(String, Sense)>) {
-    const PUBLISHED: u64 = 1;
-    const SETTABLE: u64 = 2;
-    let text = |key: &str| expose.get(key).and_then(Value::as_str);
-    let kind = text("type").unwrap_or_default();
-    if let Some(features) = expose.get("features").and_then(Value::as_array) {
-        // Keys within a composite do not stand in the flat message; those of a lock, switch or cover do.
-        if kind != "composite" {
-            features.iter().for_each(|feature| gather(feature, nature, keys));
+/// The keys of one device, while its exposes are read.
+struct Gathered {
+    nature: Nature,
+    keys: Vec<(String, Sense)>,
+    /// Bare zone alarms: property, on, off.
+    alarms: Vec<(String, Literal, Literal)>,
+}
+
+impl Gathered {
+    /// Takes a key that the device publishes; what can be set is a setting, unless its very name says otherwise.
+    fn take(&mut self, expose: &Value) {
+        const PUBLISHED: u64 = 1;
+        const SETTABLE: u64 = 2;
+        const NEVER_A_SETTING: &[&str] = &["occupancy", "presence", "contact", "sos", "smoke", "water_leak"];
+        let text = |key: &str| expose.get(key).and_then(Value::as_str);
+        let kind = text("type").unwrap_or_default();
+        if let Some(features) = expose.get("features").and_then(Value::as_array) {
+            // Keys within a composite do not stand in the flat message; those of a lock, switch or cover do.
+            if kind != "composite" {
+                features.iter().for_each(|feature| self.take(feature));
+            }
+            return;
         }
-        return;
+        let Some(property) = text("property").or_else(|| text("name")) else { return };
+        let access = expose.get("access").and_then(Value::as_u64).unwrap_or(PUBLISHED);
+        let setting = access & SETTABLE != 0 && !NEVER_A_SETTING.contains(&property);
+        if access & PUBLISHED == 0 || setting || property.len() > NAME_BYTES_MAX {
+            return;
+        }
+        let Some(shape) = shape(expose, kind) else { return };
+        if let (Shape::Binary { on, off }, "alarm" | "alarm_1") = (&shape, property) {
+            self.alarms.push((property.to_owned(), on.clone(), off.clone()));
+        }
+        // An endpoint's own key (`occupancy_2`) means what the plain one does.
+        let name = text("endpoint").and_then(|endpoint| property.strip_suffix(endpoint)).unwrap_or(property);
+        if let Some(sense) = sense(name, shape, self.nature) {
+            self.keys.push((property.to_owned(), sense));
+        }
     }
-    let Some(property) = text("property").or_else(|| text("name")) else { return };
-    let access = expose.get("access").and_then(Value::as_u64).unwrap_or(PUBLISHED);
-    let settable =
-        access & SETTABLE != 0 && !matches!(property, "occupancy" | "presence" | "contact" | "sos" | "smoke");
-    if access & PUBLISHED == 0 || settable || property.len() > NAME_BYTES_MAX {
-        return;
+
+    fn finish(mut self) -> Vec<(String, Sense)> {
+        if let Some(kind) = self.nature.alarm {
+            let says_so =
+                |sense: &Sense| sense.tells(kind) || (kind == Kind::Sos && matches!(sense, Sense::Action { .. }));
+            if !self.keys.iter().any(|(_, sense)| says_so(sense)) {
+                let alarms = self.alarms.into_iter();
+                self.keys.extend(alarms.map(|(property, on, off)| (property, Sense::Flag { kind, on, off })));
+            }
+        }
+        self.keys.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self.keys.dedup_by(|(a, _), (b, _)| a == b);
+        self.keys.truncate(KEYS_MAX);
+        self.keys
     }
-    let shape = match kind {
-        "binary" => match (literal(expose.get("value_on")), literal(expose.get("value_off"))) {
-            (Some(on), Some(off)) => Shape::Binary { on, off },
-            (Some(_) | None, _) => return,
-        },
+}
+
+fn shape(expose: &Value, kind: &str) -> Option<Shape> {
+    match kind {
+        "binary" => {
+            Some(Shape::Binary { on: literal(expose.get("value_on"))?, off: literal(expose.get("value_off"))? })
+        }
         "numeric" => {
-            Shape::Numeric { volume: text("unit").is_some_and(|unit| matches!(unit, "m³" | "L" | "l" | "ft³")) }
+            let unit = expose.get("unit").and_then(Value::as_str).unwrap_or_default();
+            Some(Shape::Numeric { volume: matches!(unit, "m³" | "L" | "l" | "ft³") })
         }
-        "enum" => Shape::Words(
-            expose
-                .get("values")
-                .and_then(Value::as_array)
-                .map(|values| values.iter().filter_map(Value::as_str).map(str::to_owned).collect())
-                .unwrap_or_default(),
-        ),
-        "text" => Shape::Text,
-        _ => return,
-    };
-    // An endpoint's own key (`occupancy_2`) means what the plain one does.
-    let name = match text("endpoint") {
-        Some(endpoint) => property.strip_suffix(endpoint).unwrap_or(property),
-        None => property,
-    };
-    if let Some(sense) = sense(name, shape, nature) {
-        keys.push((property.to_owned(), sense));
+        "enum" => {
+            let values = expose.get("values").and_then(Value::as_array).into_iter().flatten();
+            Some(Shape::Words(values.filter_map(Value::as_str).map(str::to_owned).collect()))
+        }
+        "text" => Some(Shape::Text),
+        _ => None,
     }
 }
 

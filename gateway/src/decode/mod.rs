@@ -72,7 +72,7 @@ pub struct Seen {
 /// What one message says. All empty: understood, and it says nothing about the elder or a device.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Decoded {
-    /// What it says.
+    /// What it says, what matters for life first.
     pub seen: Vec<Seen>,
     /// Devices that a bridge lists anew or otherwise than before.
     pub learned: Vec<DeviceListed>,

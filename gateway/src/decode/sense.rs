@@ -73,6 +73,8 @@ pub(super) struct Nature {
     pub(super) emergency: bool,
     /// A fall detector.
     pub(super) fall: bool,
+    /// What its bare `alarm` is about, where it has no key that says so itself.
+    pub(super) alarm: Option<Kind>,
 }
 
 impl Nature {
@@ -85,6 +87,31 @@ impl Nature {
                 && has(&["button", "pendant", "cord", "call", "alarm", "remote", "switch"])
                 && !has(&["keypad", "light", "siren"]),
             fall: has(&["fall"]),
+            alarm: Self::alarm(description),
+        }
+    }
+}
+
+impl Nature {
+    /// A smoke detector may publish nothing but the zone alarm it was certified with.
+    fn alarm(description: &str) -> Option<Kind> {
+        let has = |any_of| has_word(description, any_of);
+        if has(&["siren", "light", "keypad"]) {
+            None
+        } else if has(&["sos", "panic"]) {
+            Some(Kind::Sos)
+        } else if has(&["smoke"]) {
+            Some(Kind::Smoke)
+        } else if has(&["co", "monoxide"]) {
+            Some(Kind::Co)
+        } else if has(&["gas"]) {
+            Some(Kind::Gas)
+        } else if has(&["leak", "leakage", "flood"]) {
+            Some(Kind::Water)
+        } else if has(&["vibration"]) {
+            Some(Kind::Vibration)
+        } else {
+            None
         }
     }
 }
@@ -112,21 +139,17 @@ pub(super) fn sense(name: &str, shape: Shape, nature: Nature) -> Option<Sense> {
             Shape::Numeric { .. } => None,
         };
     }
-    let kind = kind_of(&name, &shape)?;
-    let kind = match kind {
-        Kind::Motion | Kind::Presence if nature.bed => Kind::Bed,
-        kind => kind,
-    };
+    let named = kind_of(&name, &shape)?;
+    let kind = if nature.bed && matches!(named, Kind::Motion | Kind::Presence) { Kind::Bed } else { named };
     match shape {
         Shape::Binary { on, off } => Some(Sense::Flag { kind, on, off }),
         Shape::Words(_) | Shape::Text if kind == Kind::Fall => Some(Sense::Fall),
         Shape::Words(_) | Shape::Text => Some(Sense::Words { kind }),
-        Shape::Numeric { volume } => match kind {
-            Kind::Vibration => Some(Sense::Above { kind }),
-            // 0 and 1 of a fall or press; a concentration's threshold is the sensor's own business.
-            Kind::Sos | Kind::Fall if !volume => Some(Sense::Above { kind }),
-            _ => None,
-        },
+        Shape::Numeric { volume } => {
+            // 0 and 1 of a press, fall or shock; a concentration's threshold is the sensor's own business.
+            let counts = !volume && matches!(kind, Kind::Vibration | Kind::Sos | Kind::Fall);
+            counts.then_some(Sense::Above { kind })
+        }
     }
 }
 
@@ -166,7 +189,7 @@ fn is_posture(name: &str, shape: &Shape) -> bool {
 }
 
 fn is_opening(name: &str) -> bool {
-    let mut rest = words(name).filter(|word| !matches!(*word, "state" | "status" | "mode" | "sensor"));
+    let mut rest = words(name).filter(|word| !matches!(*word, "state" | "status" | "mode" | "sensor" | "alarm"));
     matches!((rest.next(), rest.next()), (Some("contact" | "opening" | "door"), None))
 }
 
@@ -322,8 +345,11 @@ fn side(value: &Scalar, on: &Literal, off: &Literal, kind: Kind) -> Option<Readi
 
 fn percent(value: &Scalar) -> Option<Reading> {
     match value {
+        // Some firmware counts in half per cents, and its bridge passes up to 200 on.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
-        Scalar::Number(number) if (0.0..=100.0).contains(number) => Some(Reading::Percent(number.round() as u8)),
+        Scalar::Number(number) if (0.0..=200.0).contains(number) => {
+            Some(Reading::Percent(number.round().min(100.0) as u8))
+        }
         Scalar::Number(_) | Scalar::Bool(_) | Scalar::Null | Scalar::Nested => None,
         Scalar::Text(text) => battery_said(text),
     }

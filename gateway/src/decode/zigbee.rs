@@ -93,7 +93,11 @@ impl Decoder {
         match read(&mut notes) {
             Err(rejection) => Decoded::rejected(rejection),
             Ok(()) if membership == Membership::Configured(Role::Ignore) => Decoded::default(),
-            Ok(()) => notes.decoded,
+            Ok(()) => {
+                // Whoever stops half way has taken what matters.
+                notes.decoded.seen.sort_by_key(|seen| !seen.observation.kind.is_life_safety());
+                notes.decoded
+            }
         }
     }
 
