@@ -174,8 +174,8 @@ fn decode(path: Option<&Path>) -> anyhow::Result<ExitCode> {
         },
     };
     let mut output = std::io::BufWriter::new(std::io::stdout().lock());
-    decode_lines::run(BufReader::new(std::io::stdin().lock()), &mut output, Decoder::new(config))
-        .context("standard input or output failed")?;
+    decode_lines::run(BufReader::new(std::io::stdin().lock()), &mut output, &mut Decoder::new(config))
+        .context("decoding stopped")?;
     output.flush().context("standard output failed")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,170 @@
+//! What a radio bridge lists about a device, reduced to what its messages mean, and its compact form on disk.
+
+use protocol::observation::Kind;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::memory::ACTION;
+use super::sense::{Literal, Nature, Sense, Shape, sense};
+
+/// Version of the compact form; stands in its first byte.
+const VERSION: u8 = 1;
+
+/// Most keys of one device that are kept; a device has about thirty.
+const KEYS_MAX: usize = 256;
+
+/// Longest friendly name that is kept, bytes.
+const NAME_BYTES_MAX: usize = 512;
+
+/// What a device's messages mean, by its bridge's word.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Description {
+    /// Whether it stood in the bridge's whole list, or only joined so far.
+    pub(super) listed: bool,
+    /// Whether the bridge described it at all; else its keys are read by name.
+    pub(super) described: bool,
+    /// The keys that mean something, sorted by name.
+    keys: Vec<(String, Sense)>,
+}
+
+impl Description {
+    /// What a key means.
+    pub(super) fn sense(&self, key: &str) -> Option<&Sense> {
+        let place = self.keys.binary_search_by(|(name, _)| name.as_str().cmp(key)).ok()?;
+        self.keys.get(place).map(|(_, sense)| sense)
+    }
+
+    /// Whether any key of the device is of a kind.
+    pub(super) fn has(&self, kind: Kind) -> bool {
+        self.keys.iter().any(|(_, sense)| sense.tells(kind))
+    }
+
+    /// Whether the device has gestures.
+    pub(super) fn has_gestures(&self) -> bool {
+        self.sense(ACTION).is_some()
+    }
+
+    /// The bytes that go into the journal.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![VERSION];
+        // Writing to memory fails for nothing here; an empty form is read back as "not described".
+        if bincode::serialize_into(&mut bytes, self).is_err() {
+            bytes.truncate(1);
+        }
+        bytes
+    }
+
+    /// Reads the journal's bytes; a form this program does not know counts as a device without description.
+    pub(super) fn decode(bytes: &[u8]) -> Self {
+        match bytes.split_first() {
+            Some((&VERSION, rest)) => bincode::deserialize(rest).unwrap_or_default(),
+            Some(_) | None => Self::default(),
+        }
+    }
+
+    /// Reads the `definition` of a device; null for one the bridge does not support.
+    pub(super) fn of_definition(definition: Option<&Value>, listed: bool) -> Self {
+        let nature = Nature::of(
+            definition.and_then(|definition| definition.get("description")).and_then(Value::as_str).unwrap_or_default(),
+        );
+        let mut gathered = Gathered { nature, keys: Vec::new(), alarms: Vec::new() };
+        let exposes = definition.and_then(|definition| definition.get("exposes")).and_then(Value::as_array);
+        exposes.into_iter().flatten().for_each(|expose| gathered.take(expose));
+        Self { listed, described: exposes.is_some_and(|exposes| !exposes.is_empty()), keys: gathered.finish() }
+    }
+}
+
+/// The keys of one device, while its exposes are read.
+struct Gathered {
+    nature: Nature,
+    keys: Vec<(String, Sense)>,
+    /// Bare zone alarms: property, on, off.
+    alarms: Vec<(String, Literal, Literal)>,
+}
+
+impl Gathered {
+    /// Takes a key that the device publishes; what can be set is a setting, unless its very name says otherwise.
+    fn take(&mut self, expose: &Value) {
+        const PUBLISHED: u64 = 1;
+        const SETTABLE: u64 = 2;
+        const NEVER_A_SETTING: &[&str] = &["occupancy", "presence", "contact", "sos", "smoke", "water_leak"];
+        let text = |key: &str| expose.get(key).and_then(Value::as_str);
+        let kind = text("type").unwrap_or_default();
+        if let Some(features) = expose.get("features").and_then(Value::as_array) {
+            // Keys within a composite do not stand in the flat message; those of a lock, switch or cover do.
+            if kind != "composite" {
+                features.iter().for_each(|feature| self.take(feature));
+            }
+            return;
+        }
+        let Some(property) = text("property").or_else(|| text("name")) else { return };
+        let access = expose.get("access").and_then(Value::as_u64).unwrap_or(PUBLISHED);
+        let setting = access & SETTABLE != 0 && !NEVER_A_SETTING.contains(&property);
+        if access & PUBLISHED == 0 || setting || property.len() > NAME_BYTES_MAX {
+            return;
+        }
+        let Some(shape) = shape(expose, kind) else { return };
+        if let (Shape::Binary { on, off }, "alarm" | "alarm_1") = (&shape, property) {
+            self.alarms.push((property.to_owned(), on.clone(), off.clone()));
+        }
+        // An endpoint's own key (`occupancy_2`) means what the plain one does.
+        let name = text("endpoint").and_then(|endpoint| property.strip_suffix(endpoint)).unwrap_or(property);
+        if let Some(sense) = sense(name, shape, self.nature) {
+            self.keys.push((property.to_owned(), sense));
+        }
+    }
+
+    fn finish(mut self) -> Vec<(String, Sense)> {
+        if let Some(kind) = self.nature.alarm {
+            let says_so =
+                |sense: &Sense| sense.tells(kind) || (kind == Kind::Sos && matches!(sense, Sense::Action { .. }));
+            if !self.keys.iter().any(|(_, sense)| says_so(sense)) {
+                let alarms = self.alarms.into_iter();
+                self.keys.extend(alarms.map(|(property, on, off)| (property, Sense::Flag { kind, on, off })));
+            }
+        }
+        self.keys.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self.keys.dedup_by(|(a, _), (b, _)| a == b);
+        self.keys.truncate(KEYS_MAX);
+        self.keys
+    }
+}
+
+fn shape(expose: &Value, kind: &str) -> Option<Shape> {
+    match kind {
+        "binary" => {
+            Some(Shape::Binary { on: literal(expose.get("value_on"))?, off: literal(expose.get("value_off"))? })
+        }
+        "numeric" => {
+            let unit = expose.get("unit").and_then(Value::as_str).unwrap_or_default();
+            Some(Shape::Numeric { volume: matches!(unit, "m³" | "L" | "l" | "ft³") })
+        }
+        "enum" => {
+            let values = expose.get("values").and_then(Value::as_array).into_iter().flatten();
+            Some(Shape::Words(values.filter_map(Value::as_str).map(str::to_owned).collect()))
+        }
+        "text" => Some(Shape::Text),
+        _ => None,
+    }
+}
+
+fn literal(value: Option<&Value>) -> Option<Literal> {
+    match value? {
+        Value::Bool(value) => Some(Literal::Bool(*value)),
+        Value::Number(number) => number.as_i64().map(Literal::Number),
+        Value::String(text) => Some(Literal::Text(text.clone())),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// One entry of a bridge's list: the friendly name and its description; nothing for the coordinator.
+pub(super) fn listed_device(entry: &Value) -> Option<(String, Description)> {
+    if entry.get("type").and_then(Value::as_str) == Some("Coordinator") {
+        return None;
+    }
+    let name = entry.get("friendly_name").and_then(Value::as_str)?;
+    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+        return None;
+    }
+    Some((name.to_owned(), Description::of_definition(entry.get("definition"), true)))
+}

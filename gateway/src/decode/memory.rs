@@ -1,0 +1,299 @@
+//! What was known when the last record was written: folded from records alone, so that a restart of either side
+//! raises nothing anew and loses nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::observation::{Kind, Reading};
+use protocol::record::{Body, DeviceListed, Stamp};
+use protocol::trigger::{Reason, TriggerKind};
+use serde::{Deserialize, Serialize};
+
+use super::description::Description;
+
+/// Most devices kept; a further one is not remembered, and so raises more often, never less.
+const DEVICES_MAX: usize = 4096;
+
+/// Most states kept of one device; a further one is not remembered, as above.
+const STATES_MAX: usize = 128;
+
+/// A latched key repeated within this time of the bridge's start is its cache speaking.
+const BRIDGE_START_MS: u64 = 120_000;
+
+/// Text and JSON form of one press lie no further apart than this.
+const TWIN_MS: u64 = 2_000;
+
+/// The key of a gesture heard as JSON.
+pub(super) const ACTION: &str = "action";
+/// The key of a gesture heard as plain text on the device's `/action` topic.
+pub(super) const ACTION_TOPIC: &str = "action_topic";
+/// The key of a bridge's own state.
+pub(super) const BRIDGE_STATE: &str = "state";
+
+/// The name under which a bridge's own state is kept.
+pub(super) fn bridge_device(base: &str) -> String {
+    format!("{base}/bridge")
+}
+
+/// How a key's values become edges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner<'a> {
+    /// A state: an edge where it differs from what is known.
+    State { retain: bool },
+    /// A gesture per message, with its twin in the other form.
+    Gesture { twin: &'a str },
+    /// A radio event that repeats itself on the air: one within so many milliseconds is the same.
+    Burst { quiet_ms: u64 },
+    /// A counted event: the same count is the same event.
+    Counted { occurrence: &'a str },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Known {
+    key: String,
+    kind: Kind,
+    value: Reading,
+    at: Stamp,
+    /// Count of a counted event; empty for anything else.
+    occurrence: String,
+}
+
+/// A device's description and last known states.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Device {
+    pub(super) description: Option<Description>,
+    listing: Option<DeviceListed>,
+    states: Vec<Known>,
+}
+
+impl Device {
+    fn known(&self, key: &str, kind: Kind) -> Option<&Known> {
+        self.states.iter().find(|known| known.kind == kind && known.key == key)
+    }
+
+    /// The last value of a key.
+    pub(super) fn value(&self, key: &str, kind: Kind) -> Option<&Reading> {
+        self.known(key, kind).map(|known| &known.value)
+    }
+
+    /// The listing folded last.
+    pub(super) fn listing(&self) -> Option<&DeviceListed> {
+        self.listing.as_ref()
+    }
+}
+
+/// Everything folded.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Memory {
+    devices: BTreeMap<String, Device>,
+    listed_bases: BTreeSet<String>,
+}
+
+/// The folded state, for a journal's checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DecoderSnapshot {
+    /// The first form.
+    V1(SnapshotV1),
+}
+
+/// [`DecoderSnapshot::V1`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SnapshotV1 {
+    listings: Vec<DeviceListed>,
+    states: Vec<(String, Vec<Known>)>,
+}
+
+impl Memory {
+    pub(super) fn device(&self, device: &str) -> Option<&Device> {
+        self.devices.get(device)
+    }
+
+    /// Whether a bridge's whole list was ever folded.
+    pub(super) fn is_listed(&self, base: &str) -> bool {
+        self.listed_bases.contains(base)
+    }
+
+    /// Whether a value changes what is known.
+    pub(super) fn is_edge(
+        &self,
+        device: Option<&Device>,
+        (key, kind): (&str, Kind),
+        value: &Reading,
+        now: &Stamp,
+        manner: Manner,
+        base: &str,
+    ) -> bool {
+        let known = device.and_then(|device| device.known(key, kind));
+        match manner {
+            Manner::Gesture { twin } => {
+                !device.and_then(|device| device.known(twin, kind)).is_some_and(|other| within(&other.at, now, TWIN_MS))
+            }
+            Manner::Burst { quiet_ms } => {
+                !known.is_some_and(|known| known.value == *value && within(&known.at, now, quiet_ms))
+            }
+            Manner::Counted { occurrence } => {
+                !known.is_some_and(|known| known.value == *value && known.occurrence == occurrence)
+            }
+            Manner::State { retain } => match known {
+                None => true,
+                Some(known) if kind == Kind::Sos && *value == Reading::Active && known.value == Reading::Active => {
+                    !retain && !self.is_cache_speaking(base, now)
+                }
+                Some(known) => differs(&known.value, value),
+            },
+        }
+    }
+
+    /// Whether a bridge started so lately that it is still publishing its cache.
+    fn is_cache_speaking(&self, base: &str, now: &Stamp) -> bool {
+        self.devices
+            .get(&bridge_device(base))
+            .and_then(|bridge| bridge.known(BRIDGE_STATE, Kind::Availability))
+            .is_some_and(|known| known.value == Reading::Online && within(&known.at, now, BRIDGE_START_MS))
+    }
+
+    /// Folds a record.
+    pub(super) fn apply(&mut self, at: &Stamp, body: &Body) {
+        match body {
+            Body::Observed(seen) => self.keep(&seen.device, &seen.key, seen.kind, seen.value.clone(), at),
+            Body::Trigger(trigger) => {
+                if let Some((kind, value)) = observed_by(trigger.kind, trigger.reason) {
+                    self.keep(&trigger.device, &trigger.key, kind, value, at);
+                }
+            }
+            Body::PreAlarm(alarm) => {
+                if let Some((kind, value)) = observed_by(alarm.kind, alarm.reason) {
+                    self.keep(&alarm.device, &alarm.key, kind, value, at);
+                }
+            }
+            Body::DeviceListed(listing) => self.list(listing),
+            Body::Started(_)
+            | Body::Stopped
+            | Body::Cancelled(_)
+            | Body::Visit(_)
+            | Body::Reassured(_)
+            | Body::Resolved(_)
+            | Body::Link { .. }
+            | Body::Delivered(_) => {}
+        }
+    }
+
+    fn list(&mut self, listing: &DeviceListed) {
+        let description = Description::decode(&listing.description);
+        if description.listed {
+            self.listed_bases.insert(listing.base.clone());
+        }
+        if let Some(device) = self.room_for(&listing.device) {
+            device.description = Some(description);
+            device.listing = Some(listing.clone());
+        }
+    }
+
+    fn keep(&mut self, device: &str, key: &str, kind: Kind, value: Reading, at: &Stamp) {
+        let (key, occurrence) = key.split_once('@').unwrap_or((key, ""));
+        let Some(device) = self.room_for(device) else { return };
+        let known = Known { key: key.to_owned(), kind, value, at: *at, occurrence: occurrence.to_owned() };
+        if let Some(place) = device.states.iter_mut().find(|known| known.kind == kind && known.key == key) {
+            *place = known;
+        } else if device.states.len() < STATES_MAX {
+            device.states.push(known);
+        }
+    }
+
+    fn room_for(&mut self, device: &str) -> Option<&mut Device> {
+        if !self.devices.contains_key(device) {
+            if self.devices.len() >= DEVICES_MAX {
+                return None;
+            }
+            self.devices.insert(device.to_owned(), Device::default());
+        }
+        self.devices.get_mut(device)
+    }
+
+    pub(super) fn snapshot(&self) -> DecoderSnapshot {
+        DecoderSnapshot::V1(SnapshotV1 {
+            listings: self.devices.values().filter_map(|device| device.listing.clone()).collect(),
+            states: self
+                .devices
+                .iter()
+                .filter(|(_, device)| !device.states.is_empty())
+                .map(|(name, device)| (name.clone(), device.states.clone()))
+                .collect(),
+        })
+    }
+
+    pub(super) fn restore(snapshot: DecoderSnapshot) -> Self {
+        let DecoderSnapshot::V1(snapshot) = snapshot;
+        let mut memory = Self::default();
+        for listing in &snapshot.listings {
+            memory.list(listing);
+        }
+        for (name, states) in snapshot.states {
+            if let Some(device) = memory.room_for(&name) {
+                device.states = states;
+            }
+        }
+        memory
+    }
+}
+
+/// Whether `now` is surely no more than so long after `then`; over a reboot nothing is sure.
+fn within(then: &Stamp, now: &Stamp, limit_ms: u64) -> bool {
+    then.boot == now.boot && now.uptime_ms.checked_sub(then.uptime_ms).is_some_and(|passed| passed <= limit_ms)
+}
+
+/// Whether a value is news. Numbers that waver are not: a battery is news by five points or at 20 and 10 per cent,
+/// a link by leaving its band (weak under 30, fair under 80, good) by ten.
+fn differs(known: &Reading, value: &Reading) -> bool {
+    match (known, value) {
+        (Reading::Percent(known), Reading::Percent(value)) => {
+            let band = |percent: u8| (u8::from(percent > 10), u8::from(percent > 20));
+            known.abs_diff(*value) >= 5 || band(*known) != band(*value)
+        }
+        (Reading::Level(known), Reading::Level(value)) => {
+            let band = |level: i32| {
+                if level < 30 {
+                    0
+                } else if level < 80 {
+                    1
+                } else {
+                    2
+                }
+            };
+            known.abs_diff(*value) >= 10 && band(*known) != band(*value)
+        }
+        (known, value) => known != value,
+    }
+}
+
+/// What a trigger's device said, where the trigger stands for a message and not for a deadline.
+fn observed_by(kind: TriggerKind, reason: Reason) -> Option<(Kind, Reading)> {
+    match reason {
+        Reason::BatteryLow => return Some((Kind::Battery, Reading::Low)),
+        Reason::CaseOpened => return Some((Kind::Tamper, Reading::Active)),
+        Reason::ButtonPressed
+        | Reason::SosKeySet
+        | Reason::SosKeyRepeated
+        | Reason::UnregisteredDevice
+        | Reason::SensorSaysFall
+        | Reason::SecondFall
+        | Reason::SensorAlarm
+        | Reason::AssistancePressed => {}
+        Reason::FallWarningNotCleared
+        | Reason::PreAlarmNotCancelled
+        | Reason::NoMotionAfterFall
+        | Reason::PowerLostDuringPreAlarm
+        | Reason::ElderCancelled
+        | Reason::DeviceSilent => return None,
+    }
+    let kind = match kind {
+        TriggerKind::Sos => Kind::Sos,
+        TriggerKind::Fall => Kind::Fall,
+        TriggerKind::Smoke => Kind::Smoke,
+        TriggerKind::Co => Kind::Co,
+        TriggerKind::Gas => Kind::Gas,
+        TriggerKind::Water => Kind::Water,
+        TriggerKind::Assistance => Kind::Assistance,
+        TriggerKind::Inactivity | TriggerKind::MissedCheckIn | TriggerKind::Technical => return None,
+    };
+    Some((kind, Reading::Active))
+}

@@ -1,0 +1,401 @@
+//! What one message key means, and what one of its values says: from its bridge's exposes where there are any,
+//! else from its name. Never from a list of models.
+
+use protocol::observation::{Kind, Reading};
+use serde::{Deserialize, Serialize};
+
+use super::scalar::Scalar;
+use super::words::{battery_said, contact_said, has_word, said, words};
+
+/// A value that a bridge names for one side of a binary.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) enum Literal {
+    Bool(bool),
+    Number(i64),
+    Text(String),
+}
+
+impl Literal {
+    fn is(&self, scalar: &Scalar) -> bool {
+        match (self, scalar) {
+            (Self::Bool(mine), Scalar::Bool(value)) => mine == value,
+            #[expect(clippy::cast_precision_loss, reason = "sides of a binary are small numbers")]
+            (Self::Number(mine), Scalar::Number(value)) => (*mine as f64 - value).abs() < f64::EPSILON,
+            (Self::Text(mine), Scalar::Text(value)) => mine.eq_ignore_ascii_case(value),
+            (Self::Bool(_) | Self::Number(_) | Self::Text(_), _) => false,
+        }
+    }
+}
+
+/// What a message key means.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) enum Sense {
+    /// Two sides; `on` is the kind happening.
+    Flag { kind: Kind, on: Literal, off: Literal },
+    /// Two sides of a contact.
+    Contact { open: Literal, closed: Literal },
+    /// A word of an enum.
+    Words { kind: Kind },
+    /// A word of an enum about an opening.
+    ContactWords,
+    /// A number; more than nothing is the kind happening.
+    Above { kind: Kind },
+    /// Per cent.
+    BatteryPercent,
+    /// Two sides of a low-battery flag.
+    BatteryLow { low: Literal, normal: Literal },
+    /// low, medium, high.
+    BatteryWords,
+    /// none, maybe, fall.
+    Fall,
+    /// Where and how a person is: standing, sitting, in bed, falling.
+    Posture,
+    /// A gesture per message. `emergency_device`: its bridge calls it an SOS or panic button.
+    /// `person_fall`: its bridge calls it a fall detector, and no gesture of it belongs to an object.
+    Action { emergency_device: bool, person_fall: bool },
+}
+
+/// How a key's values look.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Shape {
+    Binary { on: Literal, off: Literal },
+    Numeric { volume: bool },
+    Words(Vec<String>),
+    Text,
+}
+
+/// What its device is, by the bridge's own description of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Nature {
+    /// A bed, mattress or chair pad.
+    pub(super) bed: bool,
+    /// An SOS, panic or emergency button.
+    pub(super) emergency: bool,
+    /// A fall detector.
+    pub(super) fall: bool,
+    /// What its bare `alarm` is about, where it has no key that says so itself.
+    pub(super) alarm: Option<Kind>,
+}
+
+impl Nature {
+    /// Reads a description such as `Bed occupancy sensor`.
+    pub(super) fn of(description: &str) -> Self {
+        let has = |any_of| has_word(description, any_of);
+        Self {
+            bed: has(&["bed", "mattress", "pillow", "chair", "seat"]) && !has(&["lamp", "light", "switch"]),
+            emergency: has(&["sos", "panic", "emergency"])
+                && has(&["button", "pendant", "cord", "call", "alarm", "remote", "switch"])
+                && !has(&["keypad", "light", "siren"]),
+            fall: has(&["fall"]),
+            alarm: Self::alarm(description),
+        }
+    }
+}
+
+impl Nature {
+    /// A smoke detector may publish nothing but the zone alarm it was certified with.
+    fn alarm(description: &str) -> Option<Kind> {
+        let has = |any_of| has_word(description, any_of);
+        if has(&["siren", "light", "keypad"]) {
+            None
+        } else if has(&["sos", "panic"]) {
+            Some(Kind::Sos)
+        } else if has(&["smoke"]) {
+            Some(Kind::Smoke)
+        } else if has(&["co", "monoxide"]) {
+            Some(Kind::Co)
+        } else if has(&["gas"]) {
+            Some(Kind::Gas)
+        } else if has(&["leak", "leakage", "flood"]) {
+            Some(Kind::Water)
+        } else if has(&["vibration"]) {
+            Some(Kind::Vibration)
+        } else {
+            None
+        }
+    }
+}
+
+/// Words that may stand around a sense's own without changing it.
+const AROUND: &[&str] = &["alarm", "state", "status", "detected", "detect", "detection", "sensor", "active", "warning"];
+
+/// What a key means, by its name and the look of its values; nothing where it says nothing about a person or device.
+pub(super) fn sense(name: &str, shape: Shape, nature: Nature) -> Option<Sense> {
+    let name = name.to_ascii_lowercase();
+    if name == "action" {
+        return Some(action(&shape, nature));
+    }
+    if words(&name).any(|word| word == "battery") {
+        return battery(&name, shape);
+    }
+    if is_posture(&name, &shape) {
+        return Some(Sense::Posture);
+    }
+    if is_opening(&name) {
+        return match shape {
+            // The side that a bridge calls on is the one its alarm is about: open.
+            Shape::Binary { on, off } => Some(Sense::Contact { open: on, closed: off }),
+            Shape::Words(_) | Shape::Text => Some(Sense::ContactWords),
+            Shape::Numeric { .. } => None,
+        };
+    }
+    let named = kind_of(&name, &shape)?;
+    let kind = if nature.bed && matches!(named, Kind::Motion | Kind::Presence) { Kind::Bed } else { named };
+    match shape {
+        Shape::Binary { on, off } => Some(Sense::Flag { kind, on, off }),
+        Shape::Words(_) | Shape::Text if kind == Kind::Fall => Some(Sense::Fall),
+        Shape::Words(_) | Shape::Text => Some(Sense::Words { kind }),
+        Shape::Numeric { volume } => {
+            // 0 and 1 of a press, fall or shock; a concentration's threshold is the sensor's own business.
+            let counts = !volume && matches!(kind, Kind::Vibration | Kind::Sos | Kind::Fall);
+            counts.then_some(Sense::Above { kind })
+        }
+    }
+}
+
+fn action(shape: &Shape, nature: Nature) -> Sense {
+    const OF_AN_OBJECT: &[&str] =
+        &["flip", "flip90", "flip180", "shake", "slide", "rotate", "throw", "drop", "tilt", "tap", "vibration"];
+    let of_an_object = match shape {
+        Shape::Words(values) => values
+            .iter()
+            .any(|value| words(value).any(|word| OF_AN_OBJECT.iter().any(|known| word.eq_ignore_ascii_case(known)))),
+        Shape::Binary { .. } | Shape::Numeric { .. } | Shape::Text => false,
+    };
+    Sense::Action { emergency_device: nature.emergency, person_fall: nature.fall && !of_an_object }
+}
+
+fn battery(name: &str, shape: Shape) -> Option<Sense> {
+    let rest: Vec<&str> = words(name).filter(|word| !matches!(*word, "battery" | "channel" | "input")).collect();
+    match (rest.as_slice(), shape) {
+        (["low"], Shape::Binary { on, off }) => Some(Sense::BatteryLow { low: on, normal: off }),
+        ([] | ["percentage" | "level" | "remaining"], Shape::Numeric { .. }) => Some(Sense::BatteryPercent),
+        ([] | ["state" | "level" | "status"], Shape::Words(_) | Shape::Text) => Some(Sense::BatteryWords),
+        _ => None,
+    }
+}
+
+fn is_posture(name: &str, shape: &Shape) -> bool {
+    const WHERE: &[&str] = &["sitting", "standing", "occupied", "unoccupied", "bed", "posture", "lying", "walking"];
+    match shape {
+        Shape::Words(values) => {
+            values.iter().any(|value| has_word(value, &["fall", "falling", "fallen"]))
+                && values.iter().any(|value| has_word(value, WHERE))
+        }
+        // Without exposes only the one value that matters is sure to mean a person.
+        Shape::Text => matches!(name, "status" | "posture" | "posture_state" | "human_status"),
+        Shape::Binary { .. } | Shape::Numeric { .. } => false,
+    }
+}
+
+fn is_opening(name: &str) -> bool {
+    let mut rest = words(name).filter(|word| !matches!(*word, "state" | "status" | "mode" | "sensor" | "alarm"));
+    matches!((rest.next(), rest.next()), (Some("contact" | "opening" | "door"), None))
+}
+
+fn kind_of(name: &str, shape: &Shape) -> Option<Kind> {
+    let all: Vec<&str> = words(name).collect();
+    let is = |own: &[&str]| {
+        all.len() >= own.len() && all[..own.len()] == *own && all[own.len()..].iter().all(|word| AROUND.contains(word))
+    };
+    let binary = matches!(shape, Shape::Binary { .. });
+    let enumerated = |word: &str| match shape {
+        Shape::Words(values) => values.iter().any(|value| has_word(value, &[word])),
+        Shape::Binary { .. } | Shape::Numeric { .. } | Shape::Text => false,
+    };
+    if is(&["sos"]) || is(&["panic"]) {
+        Some(Kind::Sos)
+    } else if is(&["fall"]) || is(&["fall", "down"]) || is(&["falling"]) || is(&["person", "fall"]) {
+        Some(Kind::Fall)
+    } else if is(&["occupancy"])
+        || is(&["motion"])
+        || is(&["pir"])
+        || is(&["movement"])
+        || is(&["human", "motion"])
+        || (all == ["sensor", "status"] && enumerated("activity"))
+    {
+        Some(Kind::Motion)
+    } else if is(&["presence"])
+        || is(&["human", "presence"])
+        || all == ["presence", "event"]
+        || (matches!(all.as_slice(), ["state"] | ["work", "state"]) && enumerated("presence"))
+    {
+        Some(Kind::Presence)
+    } else if is(&["bed"]) || is(&["bed", "occupancy"]) || is(&["bed", "presence"]) || (all == ["pressure"] && binary) {
+        Some(Kind::Bed)
+    } else if is(&["smoke"]) {
+        Some(Kind::Smoke)
+    } else if is(&["gas"]) || is(&["gas", "leak"]) || is(&["combustible", "gas"]) || is(&["natural", "gas"]) {
+        Some(Kind::Gas)
+    } else if is(&["carbon", "monoxide"]) || is(&["co"]) {
+        Some(Kind::Co)
+    } else if is_water(&all) {
+        Some(Kind::Water)
+    } else if is(&["vibration"]) {
+        Some(Kind::Vibration)
+    } else if is(&["tamper"]) {
+        Some(Kind::Tamper)
+    } else {
+        None
+    }
+}
+
+fn is_water(all: &[&str]) -> bool {
+    all.iter().any(|word| matches!(*word, "leak" | "flood" | "flooding"))
+        && all.iter().all(|word| {
+            matches!(*word, "water" | "leak" | "flood" | "flooding" | "input" | "channel" | "zone")
+                || AROUND.contains(word)
+        })
+        || matches!(all, ["water"] | ["water", "detected" | "alarm" | "leakage"])
+}
+
+/// One thing that a value says.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Statement {
+    pub(super) kind: Kind,
+    pub(super) reading: Reading,
+    /// Said in passing: it only matters if the opposite was known.
+    pub(super) in_passing: bool,
+}
+
+/// What a value says, at most four things at once.
+pub(super) type Statements = [Option<Statement>; 4];
+
+const NOTHING: Statements = [None, None, None, None];
+
+fn states(kind: Kind, reading: Reading) -> Option<Statement> {
+    Some(Statement { kind, reading, in_passing: false })
+}
+
+fn clears(kind: Kind) -> Option<Statement> {
+    Some(Statement { kind, reading: Reading::Clear, in_passing: true })
+}
+
+fn one(kind: Kind, reading: Option<Reading>) -> Statements {
+    [reading.map(|reading| Statement { kind, reading, in_passing: false }), None, None, None]
+}
+
+impl Sense {
+    /// Whether the key's values can tell of a kind; a gesture is told by its device's role, not here.
+    pub(super) fn tells(&self, asked: Kind) -> bool {
+        match self {
+            Self::Flag { kind, .. } | Self::Words { kind } | Self::Above { kind } => *kind == asked,
+            Self::Contact { .. } | Self::ContactWords => asked == Kind::Contact,
+            Self::BatteryPercent | Self::BatteryLow { .. } | Self::BatteryWords => asked == Kind::Battery,
+            Self::Fall => matches!(asked, Kind::Fall | Kind::FallWarning),
+            Self::Posture => matches!(asked, Kind::Fall | Kind::FallWarning | Kind::Presence | Kind::Bed),
+            Self::Action { .. } => false,
+        }
+    }
+
+    /// What a value of the key says; a gesture is read by its device's role, not here.
+    pub(super) fn read(&self, value: &Scalar) -> Statements {
+        match self {
+            Self::Flag { kind: Kind::Fall, on, off } => match side(value, on, off, Kind::Fall) {
+                Some(Reading::Active) => one(Kind::Fall, Some(Reading::Active)),
+                Some(_) => [states(Kind::Fall, Reading::Clear), clears(Kind::FallWarning), None, None],
+                None => NOTHING,
+            },
+            Self::Flag { kind, on, off } => one(*kind, side(value, on, off, *kind)),
+            Self::Contact { open, closed } => {
+                let reading = if open.is(value) {
+                    Some(Reading::Open)
+                } else if closed.is(value) {
+                    Some(Reading::Closed)
+                } else {
+                    value.word().and_then(|word| contact_said(&word))
+                };
+                one(Kind::Contact, reading)
+            }
+            Self::Words { kind } => one(*kind, value.word().and_then(|word| said(*kind, &word))),
+            Self::ContactWords => one(Kind::Contact, value.word().and_then(|word| contact_said(&word))),
+            Self::Above { kind } => match value {
+                Scalar::Number(number) if *number > 0.0 => one(*kind, Some(Reading::Active)),
+                Scalar::Number(_) => one(*kind, Some(Reading::Clear)),
+                Scalar::Null | Scalar::Nested => NOTHING,
+                Scalar::Bool(_) | Scalar::Text(_) => one(*kind, value.word().and_then(|word| said(*kind, &word))),
+            },
+            Self::BatteryPercent => one(Kind::Battery, percent(value)),
+            Self::BatteryLow { low, normal } => {
+                let reading = match side(value, low, normal, Kind::Battery) {
+                    Some(Reading::Active) => Some(Reading::Low),
+                    Some(_) => Some(Reading::Normal),
+                    None => None,
+                };
+                one(Kind::Battery, reading)
+            }
+            Self::BatteryWords => one(Kind::Battery, value.word().and_then(|word| battery_said(&word))),
+            Self::Fall => value.word().map_or(NOTHING, |word| fall(&word)),
+            Self::Posture => value.word().map_or(NOTHING, |word| posture(&word)),
+            Self::Action { .. } => NOTHING,
+        }
+    }
+}
+
+fn side(value: &Scalar, on: &Literal, off: &Literal, kind: Kind) -> Option<Reading> {
+    if on.is(value) {
+        Some(Reading::Active)
+    } else if off.is(value) {
+        Some(Reading::Clear)
+    } else {
+        // Some converters publish another type than the one they list.
+        value.word().and_then(|word| said(kind, &word))
+    }
+}
+
+fn percent(value: &Scalar) -> Option<Reading> {
+    match value {
+        // Some firmware counts in half per cents, and its bridge passes up to 200 on.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
+        Scalar::Number(number) if (0.0..=200.0).contains(number) => {
+            Some(Reading::Percent(number.round().min(100.0) as u8))
+        }
+        Scalar::Number(_) | Scalar::Bool(_) | Scalar::Null | Scalar::Nested => None,
+        Scalar::Text(text) => battery_said(text),
+    }
+}
+
+fn fall(word: &str) -> Statements {
+    const MAYBE: &[&str] = &["maybe", "warning", "suspected", "suspect", "possible", "low"];
+    match said(Kind::Fall, word) {
+        None => NOTHING,
+        Some(Reading::Active) if has_word(word, MAYBE) => {
+            [states(Kind::FallWarning, Reading::Active), clears(Kind::Fall), None, None]
+        }
+        Some(Reading::Active) => one(Kind::Fall, Some(Reading::Active)),
+        Some(_) => [states(Kind::Fall, Reading::Clear), clears(Kind::FallWarning), None, None],
+    }
+}
+
+fn posture(word: &str) -> Statements {
+    let present = states(Kind::Presence, Reading::Active);
+    if has_word(word, &["falling", "fallen", "fall"]) {
+        [states(Kind::Fall, Reading::Active), present, clears(Kind::Bed), None]
+    } else if has_word(word, &["low", "squatting", "floor", "crouching"]) {
+        [states(Kind::FallWarning, Reading::Active), present, clears(Kind::Fall), clears(Kind::Bed)]
+    } else if has_word(word, &["bed"]) {
+        [states(Kind::Bed, Reading::Active), present, clears(Kind::Fall), clears(Kind::FallWarning)]
+    } else if has_word(word, &["unoccupied", "none", "absent", "nobody"]) {
+        let absent = states(Kind::Presence, Reading::Clear);
+        [absent, clears(Kind::Bed), clears(Kind::Fall), clears(Kind::FallWarning)]
+    } else if has_word(word, &["occupied", "sitting", "standing", "walking", "lying", "moving"]) {
+        [present, clears(Kind::Bed), clears(Kind::Fall), clears(Kind::FallWarning)]
+    } else {
+        NOTHING
+    }
+}
+
+/// What a key means where no exposes are known: by its name and the first value seen.
+pub(super) fn sense_by_name(name: &str, value: &Scalar) -> Option<Sense> {
+    let bools = || Shape::Binary { on: Literal::Bool(true), off: Literal::Bool(false) };
+    let shape = match value {
+        Scalar::Null if name == "action" => Shape::Text,
+        Scalar::Null | Scalar::Nested => return None,
+        // A contact is closed when true, by the convention of Zigbee2MQTT.
+        Scalar::Bool(_) if is_opening(name) => Shape::Binary { on: Literal::Bool(false), off: Literal::Bool(true) },
+        Scalar::Bool(_) => bools(),
+        Scalar::Number(_) => Shape::Numeric { volume: false },
+        Scalar::Text(_) => Shape::Text,
+    };
+    sense(name, shape, Nature::default())
+}
