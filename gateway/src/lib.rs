@@ -1,1 +1,3 @@
 //! The gateway in the home.
+
+pub mod journal;

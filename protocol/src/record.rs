@@ -272,6 +272,20 @@ impl Record {
             .map_err(|e| BodyError::Encode(e.to_string()))
     }
 
+    /// Appends the bytes of [`Record::encode`] to `out`, without a buffer of its own.
+    ///
+    /// # Errors
+    /// As [`Body::encode`]; `out` is then as it was.
+    pub fn encode_into(&self, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        let start = out.len();
+        codec().serialize_into(&mut *out, &(self.incarnation, self.seq, &self.at, &self.delivery, &self.body)).map_err(
+            |e| {
+                out.truncate(start);
+                BodyError::Encode(e.to_string())
+            },
+        )
+    }
+
     /// Reads a record from a frame's bytes, with the hash it must have after `prev`.
     ///
     /// # Errors
