@@ -24,6 +24,9 @@ fn a_sealed_record_reads_back_with_the_same_hash() {
     let second = head.seal(stamp(), None, Body::Stopped).unwrap();
     assert_eq!(second.prev, first.hash);
     assert_eq!((second.seq, head.next_seq), (2, 3));
+    let mut appended = vec![7];
+    first.encode_into(&mut appended).unwrap();
+    assert_eq!(appended[1..], first.encode().unwrap());
     let read = Record::decode(BODY_VERSION, &first.encode().unwrap(), Hash32::ZERO).unwrap();
     assert_eq!(read, first);
 }

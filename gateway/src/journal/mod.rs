@@ -1,0 +1,391 @@
+//! The journal: an append-only, segmented log of CRC-framed, versioned, hash-chained records.
+//!
+//! When [`Journal::write`] returns, its records are durable. After any error the next call mends the
+//! end of the log before it appends, so that nothing confirmed ever stands behind doubtful bytes.
+//! It never interprets a record, never deletes a damaged segment, never waits and never retries.
+
+mod catalog;
+mod damage;
+mod error;
+mod format;
+mod recovery;
+mod scan;
+pub mod sim_storage;
+pub mod storage;
+mod verify;
+mod walk;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::io;
+
+use protocol::ids::Hash32;
+use protocol::record::Record;
+
+use catalog::{Segment, aside_name, segment_name, superseded_from};
+use format::{Header, header_bytes, put_frame};
+use walk::{Step, Walk};
+
+pub use damage::Damage;
+pub use error::JournalError;
+pub use format::{CHECKPOINT_BYTES_MAX, FORMAT_VERSION};
+pub use recovery::Recovery;
+pub use storage::{FsStorage, Storage};
+pub use verify::{Dump, Position, VerifyReport, dump, verify};
+
+/// Most bytes of records that one [`Journal::read`] gives, unless the first alone is longer.
+pub const READ_BYTES_MAX: u64 = 1024 * 1024;
+
+/// How large a journal gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JournalLimits {
+    /// From this length on a segment asks to be rolled, bytes.
+    pub segment_bytes: u64,
+    /// Delivered segments are kept while all together are no longer than this, bytes.
+    pub retained_bytes: u64,
+    /// And no longer than this after their last record, milliseconds by trusted clocks.
+    pub retained_ms: u64,
+}
+
+impl Default for JournalLimits {
+    /// 4 MiB a segment, 64 MiB and 180 days kept.
+    fn default() -> Self {
+        Self { segment_bytes: 4 << 20, retained_bytes: 64 << 20, retained_ms: 180 * 24 * 3_600_000 }
+    }
+}
+
+/// What a write did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Length of the active segment now.
+    pub segment_bytes: u64,
+    /// Whether it has reached its limit and [`Journal::roll`] is due.
+    pub roll_due: bool,
+}
+
+/// What became of a segment that is no longer part of the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Its file is gone.
+    Deleted,
+    /// Its file is damaged and kept under another name.
+    KeptAside,
+}
+
+/// A segment that left the journal, with what a record needs to attest it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retired {
+    /// Its number.
+    pub segment: u64,
+    /// Sequence of its first record, where its header could be read.
+    pub first_seq: Option<u64>,
+    /// Sequence of its last record.
+    pub last_seq: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// Hash of the last record before the segment that followed it.
+    pub head: Hash32,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// Whether the end of the active segment can be appended to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tail {
+    Ready,
+    /// Bytes behind the good length, or an unconfirmed sync: cut and sync first.
+    Doubtful,
+    /// Only a new segment will do.
+    Closed,
+}
+
+/// Where the last [`Journal::read`] ended.
+#[derive(Debug, Clone, Copy)]
+struct Cursor {
+    segment: u64,
+    offset: u64,
+    next_seq: u64,
+}
+
+/// A journal open for writing, the only one of its directory.
+#[derive(Debug)]
+pub struct Journal<S: Storage> {
+    storage: S,
+    limits: JournalLimits,
+    /// Oldest first; the last is appended to unless the tail is closed.
+    segments: Vec<Segment>,
+    /// Name of the last segment.
+    active: String,
+    /// Highest segment number ever used.
+    highest: u64,
+    tail: Tail,
+    next_seq: u64,
+    head_hash: Hash32,
+    /// Wall clock of the last record made under a trusted one; 0 for none.
+    wall_ms: i64,
+    buffer: Vec<u8>,
+    cursor: Cell<Option<Cursor>>,
+    /// Segments that reading found damaged.
+    found_damaged: RefCell<BTreeSet<u64>>,
+}
+
+impl<S: Storage> Journal<S> {
+    /// Opens the journal of a directory, mends what an interrupted run left, and gives what to start from.
+    ///
+    /// Damage, unreadable sectors and a disk that takes no writes never fail it: they are named in the
+    /// [`Recovery`].
+    ///
+    /// # Errors
+    /// Before anything is touched: [`JournalError::Newer`], and [`JournalError::Io`] when the directory
+    /// cannot be listed or the disk gives nothing at all of any segment in it, so that a disk which only
+    /// fails for a time is never taken for an empty one.
+    pub fn open(storage: S, limits: JournalLimits) -> Result<(Self, Recovery), JournalError> {
+        recovery::open(storage, limits)
+    }
+
+    /// Appends the records in one write and makes them durable with one sync.
+    ///
+    /// A jump in the sequence is kept and named later: records that could not be written before.
+    ///
+    /// # Errors
+    /// [`JournalError::Encode`] and [`JournalError::OutOfOrder`] with nothing written. After
+    /// [`JournalError::Io`] the records may or may not be found again at the next start; they may be
+    /// written again, and the journal recovers by itself when the disk does.
+    pub fn write(&mut self, records: &[Record]) -> Result<Written, JournalError> {
+        let Some(last) = records.last() else { return Ok(self.written()) };
+        self.encode(records)?;
+        self.mend()?;
+        let Some(segment) = self.segments.last_mut() else { return Ok(self.written()) };
+        let appended = self.storage.append(&self.active, &self.buffer);
+        if let Err(source) = appended {
+            return Err(self.fell("append to", source));
+        }
+        if let Err(source) = self.storage.sync(&self.active) {
+            return Err(self.fell("sync", source));
+        }
+        segment.bytes += self.buffer.len() as u64;
+        self.next_seq = last.seq.saturating_add(1);
+        self.head_hash = last.hash;
+        if let Some(trusted) = records.iter().rev().find(|record| record.at.wall_trusted) {
+            self.wall_ms = trusted.at.wall_ms;
+        }
+        Ok(self.written())
+    }
+
+    fn encode(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        self.buffer.clear();
+        let mut next_seq = self.next_seq;
+        for record in records {
+            if record.seq < next_seq {
+                return Err(JournalError::OutOfOrder { seq: record.seq, next_seq });
+            }
+            next_seq = record.seq.saturating_add(1);
+            put_frame(&mut self.buffer, record).map_err(|source| JournalError::Encode { seq: record.seq, source })?;
+        }
+        Ok(())
+    }
+
+    fn written(&self) -> Written {
+        let segment_bytes = self.segments.last().map_or(0, |segment| segment.bytes);
+        Written { segment_bytes, roll_due: segment_bytes >= self.limits.segment_bytes }
+    }
+
+    /// Notes a failed append or sync and tries to mend it at once, so that no half frame stays behind.
+    fn fell(&mut self, action: &'static str, source: io::Error) -> JournalError {
+        self.tail = Tail::Doubtful;
+        let _ = self.cut();
+        JournalError::io(action, &*self.active, source)
+    }
+
+    /// Makes the end of the log fit to be appended to.
+    fn mend(&mut self) -> Result<(), JournalError> {
+        match self.tail {
+            Tail::Ready => Ok(()),
+            Tail::Closed => self.begin_segment(None),
+            Tail::Doubtful => self.cut().or_else(|error| self.begin_segment(None).map_err(|_| error)),
+        }
+    }
+
+    /// Cuts the active segment to its good length. The sync is needed also where nothing is cut: what
+    /// a killed run left in memory only must not be built upon.
+    fn cut(&mut self) -> Result<(), JournalError> {
+        let Some(segment) = self.segments.last() else { return Ok(()) };
+        let (name, bytes) = (&self.active, segment.bytes);
+        let size = self.storage.size(name).map_err(|source| JournalError::io("measure", &**name, source))?;
+        if size != bytes {
+            self.storage.truncate(name, bytes).map_err(|source| JournalError::io("cut", &**name, source))?;
+        }
+        self.storage.sync(name).map_err(|source| JournalError::io("sync", &**name, source))?;
+        self.storage.sync_dir().map_err(|source| JournalError::io("sync", "the directory", source))?;
+        self.tail = Tail::Ready;
+        Ok(())
+    }
+
+    /// Begins a new segment with a checkpoint that covers every record written so far.
+    ///
+    /// # Errors
+    /// [`JournalError::CheckpointTooLong`], or [`JournalError::Io`]; the journal then goes on where it was.
+    pub fn roll(&mut self, checkpoint: &[u8]) -> Result<(), JournalError> {
+        if checkpoint.len() > CHECKPOINT_BYTES_MAX {
+            return Err(JournalError::CheckpointTooLong { bytes: checkpoint.len() });
+        }
+        self.begin_segment(Some(checkpoint))
+    }
+
+    fn begin_segment(&mut self, checkpoint: Option<&[u8]>) -> Result<(), JournalError> {
+        // A number is used once, so that what a failed attempt left is never taken for its successor.
+        self.highest += 1;
+        let header = Header {
+            segment: self.highest,
+            previous: self.segments.last().map_or(0, |segment| segment.number),
+            previous_bytes: self.segments.last().map_or(0, |segment| segment.bytes),
+            first_seq: self.next_seq,
+            prev_hash: self.head_hash,
+            wall_ms: self.wall_ms,
+            has_checkpoint: checkpoint.is_some(),
+        };
+        let bytes = header_bytes(&header, checkpoint.unwrap_or_default());
+        let name = segment_name(header.segment);
+        self.storage.create(&name).map_err(|source| JournalError::io("create", &*name, source))?;
+        if let Err(error) = self.put_header(&name, &bytes) {
+            // A header that survives says that the segment before it has ended: either it goes for
+            // good, or nothing more is written there.
+            let gone = self.storage.remove(&name).and_then(|()| self.storage.sync_dir());
+            if gone.is_err() {
+                self.tail = Tail::Closed;
+            }
+            return Err(error);
+        }
+        let length = bytes.len() as u64;
+        let number = header.segment;
+        self.segments.push(Segment {
+            number,
+            bytes: length,
+            header: Some(header),
+            frames_at: length,
+            unbegun: false,
+            refused: false,
+            damaged: false,
+        });
+        self.active = name;
+        self.tail = Tail::Ready;
+        Ok(())
+    }
+
+    fn put_header(&mut self, name: &str, bytes: &[u8]) -> Result<(), JournalError> {
+        self.storage.append(name, bytes).map_err(|source| JournalError::io("append to", name, source))?;
+        self.storage.sync(name).map_err(|source| JournalError::io("sync", name, source))?;
+        self.storage.sync_dir().map_err(|source| JournalError::io("sync", "the directory", source))
+    }
+
+    /// Records from `from_seq` on in order, at most `limit` and about [`READ_BYTES_MAX`]; damaged places
+    /// are passed over, so the sequence may jump. Empty only when nothing readable follows.
+    ///
+    /// # Errors
+    /// [`JournalError::Newer`].
+    pub fn read(&self, from_seq: u64, limit: usize) -> Result<Vec<Record>, JournalError> {
+        let mut records = Vec::new();
+        let (mut walk, resumed) = self.walk_from(from_seq);
+        let mut last = resumed;
+        let mut bytes = 0;
+        while records.len() < limit && bytes < READ_BYTES_MAX {
+            match walk.next_step()? {
+                None => break,
+                Some(Step::Record { record, .. }) if record.seq < from_seq => {}
+                Some(Step::Record { segment, offset, end, record }) => {
+                    bytes += end - offset;
+                    last = Some(Cursor { segment, offset: end, next_seq: record.seq.saturating_add(1) });
+                    records.push(record);
+                }
+                Some(Step::Damage(damage)) => {
+                    if let Some(segment) = damage.segment() {
+                        self.found_damaged.borrow_mut().insert(segment);
+                    }
+                }
+            }
+        }
+        self.cursor.set(last);
+        Ok(records)
+    }
+
+    fn walk_from(&self, from_seq: u64) -> (Walk<'_, S>, Option<Cursor>) {
+        let resumed = self.cursor.get().filter(|cursor| cursor.next_seq == from_seq);
+        if let Some(cursor) = resumed
+            && let Some(index) = self.segments.iter().position(|segment| segment.number == cursor.segment)
+        {
+            return (Walk::new(&self.storage, &*self.segments, index, None).entering_at(cursor.offset), resumed);
+        }
+        let begins_before = |segment: &Segment| segment.header.as_ref().is_some_and(|h| h.first_seq <= from_seq);
+        let index = self.segments.iter().rposition(begins_before).unwrap_or(0);
+        (Walk::new(&self.storage, &*self.segments, index, None), None)
+    }
+
+    /// Takes old segments out of the journal: those beyond the limits with every record at or below
+    /// `delivered_low_water`. Damaged ones are kept aside under another name. The two newest
+    /// checkpoints and all behind them always stay.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] when the disk refuses; what was retired before stays so and is not named again.
+    pub fn retire(&mut self, delivered_low_water: u64) -> Result<Vec<Retired>, JournalError> {
+        let mut retired = Vec::new();
+        while let Some(next) = self.next_to_retire(delivered_low_water) {
+            let name = segment_name(next.segment);
+            let done = match next.fate {
+                Fate::Deleted => self.storage.remove(&name),
+                Fate::KeptAside => self.storage.rename(&name, &aside_name(next.segment)),
+            };
+            done.map_err(|source| JournalError::io("retire", &*name, source))?;
+            self.segments.remove(0);
+            // One by one, so that a power cut never leaves an older segment without a newer one.
+            self.storage.sync_dir().map_err(|source| JournalError::io("sync", "the directory", source))?;
+            retired.push(next);
+        }
+        Ok(retired)
+    }
+
+    fn next_to_retire(&self, delivered_low_water: u64) -> Option<Retired> {
+        let checkpointed = |segment: &Segment| segment.header.as_ref().is_some_and(|header| header.has_checkpoint);
+        let newest = self.segments.iter().rposition(checkpointed)?;
+        let protected = self.segments[..newest].iter().rposition(checkpointed)?;
+        let oldest = self.segments.first().filter(|_| protected > 0)?;
+        let last_seq = superseded_from(&self.segments, 0) - 1;
+        let next_header = self.segments[1..].iter().find_map(|segment| segment.header.as_ref())?;
+        let age_ms = self.wall_ms.saturating_sub(next_header.wall_ms);
+        let too_old = next_header.wall_ms > 0 && age_ms > i64::try_from(self.limits.retained_ms).unwrap_or(i64::MAX);
+        if last_seq > delivered_low_water || !(too_old || self.bytes() > self.limits.retained_bytes) {
+            return None;
+        }
+        let damaged = oldest.damaged || self.found_damaged.borrow().contains(&oldest.number);
+        Some(Retired {
+            segment: oldest.number,
+            first_seq: oldest.header.as_ref().map(|header| header.first_seq),
+            last_seq,
+            bytes: oldest.bytes,
+            head: next_header.prev_hash,
+            fate: if damaged { Fate::KeptAside } else { Fate::Deleted },
+        })
+    }
+
+    /// The sequence that comes next and the hash of the last record.
+    pub fn head(&self) -> (u64, Hash32) {
+        (self.next_seq, self.head_hash)
+    }
+
+    /// Length of all segments together, those kept aside not counted.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// How many segments there are, those kept aside not counted.
+    pub fn segment_count(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Ends the journal and gives its storage back.
+    pub fn into_storage(self) -> S {
+        self.storage
+    }
+}
+
+#[cfg(test)]
+mod tests;
