@@ -16,7 +16,7 @@ use protocol::uplink::UplinkAnswer;
 use serde::{Deserialize, Serialize};
 
 use crate::decode::{Decoder, DecoderConfig, DecoderSnapshot, Heard as DecodeInput};
-use crate::home::{Effect, Home, HomeRules, HomeSnapshot, Input};
+use crate::home::{Effect, Home, HomeRules, HomeSnapshot, Input, Telling};
 use crate::jitter::Jitter;
 use crate::outbox::{Outbox, OutboxTimes, Post};
 
@@ -487,15 +487,13 @@ impl Engine {
 
     fn handle(&mut self, now: &Now, delivery: Option<&Delivery>, input: &Input<'_>, commands: &mut Vec<Command>) {
         let at = self.stamp(now);
-        for effect in self.home.handle(&at, input) {
-            match effect {
-                Effect::Record(body) => {
-                    let emergency = body.route() == Route::Emergency;
-                    self.record(now, delivery.cloned(), body);
-                    self.pending_urgent |= emergency;
-                }
-                Effect::Tell { stage, again } => commands.push(Command::Tell { stage, again }),
-            }
+        for Effect::Record(body) in self.home.handle(&at, input) {
+            let emergency = body.route() == Route::Emergency;
+            self.record(now, delivery.cloned(), body);
+            self.pending_urgent |= emergency;
+        }
+        if let Some(Telling { stage, again }) = self.home.telling(&at) {
+            commands.push(Command::Tell { stage, again });
         }
     }
 

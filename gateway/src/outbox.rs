@@ -302,7 +302,10 @@ impl Outbox {
 
     /// Records that wait for a receipt, those only in the journal counted by their sequences.
     pub fn backlog(&self) -> u64 {
-        let unread = self.unread_from.map_or(0, |from| (self.last_seq + 1).saturating_sub(from));
+        let unread = self.unread_from.map_or(0, |from| {
+            let known = self.held.range(from..).count() + self.received.range(from..).count();
+            (self.last_seq + 1).saturating_sub(from).saturating_sub(known as u64)
+        });
         self.held.len() as u64 + unread
     }
 

@@ -93,15 +93,17 @@ pub enum Input<'a> {
 /// What a home asks of the loop around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Write this record.
+    /// Write this record, and fold it with [`Home::apply`] at once.
     Record(Body),
-    /// Tell the elder; `again` when the stage is the same but a press asks anew.
-    Tell {
-        /// The stage.
-        stage: Stage,
-        /// Whether it repeats what was told last.
-        again: bool,
-    },
+}
+
+/// What the elder is to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Telling {
+    /// The stage.
+    pub stage: Stage,
+    /// Whether it repeats what was told last, because a press asks anew.
+    pub again: bool,
 }
 
 /// When a home next wants to be woken, and why.
@@ -208,11 +210,14 @@ impl Home {
             }
             Input::Started | Input::Woken => self.falls.woken(now, &self.rules.fall, &mut effects),
         }
-        let stage = self.stage(now);
-        if let Some(again) = self.reassurance.tell(now, stage) {
-            effects.push(Effect::Tell { stage, again });
-        }
         effects
+    }
+
+    /// What the elder is to be told now, if anything; asked after every input, once its records are folded.
+    #[must_use]
+    pub fn telling(&mut self, now: &Stamp) -> Option<Telling> {
+        let stage = self.stage(now);
+        self.reassurance.tell(now, stage).map(|again| Telling { stage, again })
     }
 
     /// Folds a record that was written, now or before a restart.

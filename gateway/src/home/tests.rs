@@ -1,1 +1,322 @@
+use std::fmt::Write as _;
 
+use expect_test::{Expect, expect};
+use protocol::downlink::OrderProgress;
+use protocol::ids::{Hash32, Incarnation, RecordKey, WorkOrderId};
+use protocol::record::ChainHead;
+use protocol::trigger::OrderClass;
+
+use super::*;
+
+/// One home driven step by step, with everything it does written down.
+struct Bench {
+    home: Home,
+    chain: ChainHead,
+    now: Stamp,
+    unsynced: u64,
+    transcript: String,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let mut rules = HomeRules::default();
+        let mut place = |name: &str, role, room: &str| {
+            rules.devices.insert(name.into(), Place { role: Some(role), room: Some(room.into()) });
+        };
+        place("bedside", Role::Sos, "bedroom");
+        place("fine", Role::ImFine, "living");
+        place("radar", Role::Fall, "bathroom");
+        place("hall", Role::Motion, "hall");
+        Self {
+            home: Home::new(rules),
+            chain: ChainHead { incarnation: Incarnation(1), next_seq: 1, hash: Hash32::ZERO },
+            now: Stamp { boot: 1, uptime_ms: 0, wall_ms: 0, wall_trusted: true },
+            unsynced: 0,
+            transcript: String::new(),
+        }
+    }
+
+    fn input(&mut self, input: &Input<'_>) {
+        let secs = self.now.uptime_ms as f64 / 1_000.0;
+        for Effect::Record(body) in self.home.handle(&self.now, input) {
+            let line = match &body {
+                Body::Trigger(t) => format!("trigger {:?} by {} ({:?})", t.kind, t.device, t.reason),
+                Body::PreAlarm(p) => format!("pre-alarm {:?} by {}, {} s", p.kind, p.device, p.fuse_ms / 1_000),
+                Body::Cancelled(c) => format!("cancelled by {}", c.device),
+                Body::Observed(o) => format!("observed {:?} {:?} by {}", o.kind, o.value, o.device),
+                Body::Resolved(r) => format!("{} call(s) resolved", r.calls.len()),
+                other => format!("{other:?}"),
+            };
+            let _ = writeln!(self.transcript, "{secs}s record {line}");
+            let record = self.chain.seal(self.now, None, body).unwrap();
+            self.home.apply(&record);
+            self.unsynced = record.seq;
+        }
+        if let Some(Telling { stage, again }) = self.home.telling(&self.now) {
+            let again = if again { " again" } else { "" };
+            let _ = writeln!(self.transcript, "{secs}s told{again} {}", stage.en());
+        }
+    }
+
+    fn seen(&mut self, kind: Kind, device: &str, value: Reading, reason: Option<Reason>) {
+        let observation = Observation { kind, device: device.into(), key: "k".into(), value };
+        self.input(&Input::Observed { observation: &observation, edge: true, reason });
+        self.input(&Input::Synced(self.unsynced));
+    }
+
+    fn press(&mut self) {
+        self.seen(Kind::Sos, "bedside", Reading::Active, Some(Reason::ButtonPressed));
+    }
+
+    fn fall(&mut self) {
+        self.seen(Kind::Fall, "radar", Reading::Active, Some(Reason::SensorSaysFall));
+    }
+
+    /// Lets time pass, waking the home at each of its deadlines.
+    fn wait(&mut self, ms: u64) {
+        let end = self.now.uptime_ms + ms;
+        while let Some((due, _)) = self.home.next_deadline().filter(|(due, _)| *due <= end) {
+            self.now.uptime_ms = due.max(self.now.uptime_ms);
+            self.input(&Input::Woken);
+            self.input(&Input::Synced(self.unsynced));
+        }
+        self.now.uptime_ms = end;
+    }
+
+    fn centre(&mut self, ver: u64, stage: Option<Stage>) {
+        let local = LocalKey { incarnation: Incarnation(1), seq: 1 };
+        let id = WorkOrderId::opened_by(&RecordKey { gateway: "home-1".parse().unwrap(), local });
+        let order =
+            stage.map(|stage| OrderProgress { id, opened_by: Some(local), class: OrderClass::Emergency, stage, ver });
+        let orders: Vec<_> = order.into_iter().collect();
+        self.input(&Input::Progress { ver, orders: &orders, lease_ms: 180_000 });
+    }
+
+    fn check(self, expected: Expect) {
+        expected.assert_eq(&self.transcript);
+    }
+}
+
+#[test]
+fn a_press_is_told_step_by_step_until_it_is_closed() {
+    let mut bench = Bench::new();
+    bench.press();
+    bench.input(&Input::Received { seqs: &[1], ver: 1 });
+    bench.centre(1, Some(Stage::Received));
+    bench.centre(2, Some(Stage::Taken));
+    bench.centre(3, Some(Stage::Coming));
+    bench.centre(4, Some(Stage::Here));
+    bench.centre(5, None);
+    bench.check(expect![[r#"
+        0s record trigger Sos by bedside (ButtonPressed)
+        0s told Contacting the centre
+        0s told Arrived, no person yet
+        0s told A person is handling it
+        0s told Someone is on the way
+        0s told The helper has arrived
+        0s record 1 call(s) resolved
+        0s told All is well
+    "#]]);
+}
+
+#[test]
+fn nothing_is_told_before_the_record_is_on_disk() {
+    let mut bench = Bench::new();
+    let observation =
+        Observation { kind: Kind::Sos, device: "bedside".into(), key: "action".into(), value: Reading::Active };
+    bench.input(&Input::Observed { observation: &observation, edge: true, reason: None });
+    bench.check(expect![[r#"
+        0s record trigger Sos by bedside (ButtonPressed)
+    "#]]);
+}
+
+#[test]
+fn a_second_press_is_answered_again_with_what_is_true() {
+    let mut bench = Bench::new();
+    bench.press();
+    bench.input(&Input::Received { seqs: &[1], ver: 1 });
+    bench.centre(2, Some(Stage::Taken));
+    bench.press();
+    bench.check(expect![[r#"
+        0s record trigger Sos by bedside (ButtonPressed)
+        0s told Contacting the centre
+        0s told Arrived, no person yet
+        0s told A person is handling it
+        0s record trigger Sos by bedside (ButtonPressed)
+        0s told again A person is handling it
+    "#]]);
+}
+
+#[test]
+fn thirty_seconds_without_a_receipt_the_elder_is_told_to_call_120() {
+    let mut bench = Bench::new();
+    bench.press();
+    bench.wait(60_000);
+    bench.input(&Input::Received { seqs: &[1], ver: 1 });
+    bench.check(expect![[r#"
+        0s record trigger Sos by bedside (ButtonPressed)
+        0s told Contacting the centre
+        30s told Not connected: call 120
+        60s told Arrived, no person yet
+    "#]]);
+}
+
+#[test]
+fn what_the_centre_said_runs_out_with_its_lease() {
+    let mut bench = Bench::new();
+    bench.press();
+    bench.input(&Input::Received { seqs: &[1], ver: 1 });
+    bench.centre(2, Some(Stage::Coming));
+    bench.wait(200_000);
+    bench.centre(3, Some(Stage::Retracted));
+    bench.check(expect![[r#"
+        0s record trigger Sos by bedside (ButtonPressed)
+        0s told Contacting the centre
+        0s told Arrived, no person yet
+        0s told Someone is on the way
+        180s told Not connected: call 120
+        200s told Changing person, your call stays open
+    "#]]);
+}
+
+#[test]
+fn an_older_word_of_the_centre_never_ends_a_newer_call() {
+    let mut bench = Bench::new();
+    bench.press();
+    bench.input(&Input::Received { seqs: &[1], ver: 5 });
+    bench.centre(4, None);
+    bench.check(expect![[r#"
+        0s record trigger Sos by bedside (ButtonPressed)
+        0s told Contacting the centre
+        0s told Arrived, no person yet
+    "#]]);
+}
+
+#[test]
+fn a_failing_disk_is_told_and_mended_aloud() {
+    let mut bench = Bench::new();
+    bench.input(&Input::Disk { writable: false });
+    let observation =
+        Observation { kind: Kind::Sos, device: "bedside".into(), key: "action".into(), value: Reading::Active };
+    bench.input(&Input::Observed { observation: &observation, edge: true, reason: None });
+    bench.input(&Input::Woken);
+    bench.input(&Input::Disk { writable: true });
+    bench.input(&Input::Synced(1));
+    bench.check(expect![[r#"
+        0s record trigger Sos by bedside (ButtonPressed)
+        0s told Contacting the centre; not saved on this device
+        0s told Contacting the centre
+    "#]]);
+}
+
+#[test]
+fn a_fall_the_elder_cancels_raises_nothing() {
+    let mut bench = Bench::new();
+    bench.fall();
+    bench.wait(10_000);
+    bench.seen(Kind::Assistance, "fine", Reading::Active, Some(Reason::ElderCancelled));
+    bench.seen(Kind::Motion, "hall", Reading::Active, None);
+    bench.wait(3_600_000);
+    bench.check(expect![[r#"
+        0s record pre-alarm Fall by radar, 30 s
+        0s told Are you all right? Press cancel if so
+        10s record cancelled by fine
+        10s told All is well
+        10s record observed Motion Active by hall
+    "#]]);
+}
+
+#[test]
+fn a_fall_nobody_cancels_raises_at_the_end_of_its_pre_alarm_once() {
+    let mut bench = Bench::new();
+    bench.fall();
+    bench.fall();
+    bench.wait(40_000);
+    bench.check(expect![[r#"
+        0s record pre-alarm Fall by radar, 30 s
+        0s told Are you all right? Press cancel if so
+        0s record observed Fall Active by radar
+        30s record trigger Fall by radar (PreAlarmNotCancelled)
+        30s told Contacting the centre
+    "#]]);
+}
+
+#[test]
+fn a_cancelled_fall_followed_by_stillness_raises() {
+    let mut bench = Bench::new();
+    bench.fall();
+    bench.input(&Input::Cancel("cancel"));
+    bench.wait(1_000_000);
+    bench.check(expect![[r#"
+        0s record pre-alarm Fall by radar, 30 s
+        0s told Are you all right? Press cancel if so
+        0s record cancelled by cancel
+        0s told All is well
+        900s record trigger Fall by radar (NoMotionAfterFall)
+        900s told Contacting the centre
+        930s told Not connected: call 120
+    "#]]);
+}
+
+#[test]
+fn a_second_fall_after_a_cancelled_one_raises_without_pre_alarm() {
+    let mut bench = Bench::new();
+    bench.fall();
+    bench.seen(Kind::Assistance, "fine", Reading::Active, Some(Reason::ElderCancelled));
+    bench.seen(Kind::Motion, "hall", Reading::Active, None);
+    bench.wait(1_200_000);
+    bench.fall();
+    bench.check(expect![[r#"
+        0s record pre-alarm Fall by radar, 30 s
+        0s told Are you all right? Press cancel if so
+        0s record cancelled by fine
+        0s told All is well
+        0s record observed Motion Active by hall
+        1200s record trigger Fall by radar (SecondFall)
+        1200s told Contacting the centre
+    "#]]);
+}
+
+#[test]
+fn a_suspected_fall_raises_unless_motion_in_another_room_clears_it() {
+    let mut bench = Bench::new();
+    bench.seen(Kind::FallWarning, "radar", Reading::Active, None);
+    bench.wait(60_000);
+    bench.seen(Kind::Motion, "hall", Reading::Active, None);
+    bench.wait(200_000);
+    bench.seen(Kind::FallWarning, "radar", Reading::Active, None);
+    bench.wait(200_000);
+    bench.check(expect![[r#"
+        0s record observed FallWarning Active by radar
+        60s record observed Motion Active by hall
+        260s record observed FallWarning Active by radar
+        440s record trigger Fall by radar (FallWarningNotCleared)
+        440s told Contacting the centre
+    "#]]);
+}
+
+#[test]
+fn power_lost_during_a_pre_alarm_raises_at_the_next_boot() {
+    let mut bench = Bench::new();
+    bench.fall();
+    bench.now = Stamp { boot: 2, uptime_ms: 1_000, ..bench.now };
+    bench.input(&Input::Started);
+    bench.check(expect![[r#"
+        0s record pre-alarm Fall by radar, 30 s
+        0s told Are you all right? Press cancel if so
+        1s record trigger Fall by radar (PowerLostDuringPreAlarm)
+    "#]]);
+}
+
+#[test]
+fn fire_says_leave_now_whatever_else_is_open() {
+    let mut bench = Bench::new();
+    bench.press();
+    bench.seen(Kind::Smoke, "kitchen smoke", Reading::Active, Some(Reason::SensorAlarm));
+    bench.check(expect![[r#"
+        0s record trigger Sos by bedside (ButtonPressed)
+        0s told Contacting the centre
+        0s record trigger Smoke by kitchen smoke (SensorAlarm)
+        0s told Leave now
+    "#]]);
+}
