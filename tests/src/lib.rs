@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Testing ground of the whole product.
+
+pub mod world;
