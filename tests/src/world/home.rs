@@ -66,6 +66,7 @@ pub(super) struct Home {
     pub(super) day_base_ms: u64,
     pub(super) next_sign: usize,
     pub(super) records: u64,
+    polled_ver: u64,
 }
 
 impl Home {
@@ -95,6 +96,7 @@ impl Home {
             day_base_ms: 0,
             next_sign: 0,
             records: 0,
+            polled_ver: 0,
         })
     }
 
@@ -207,7 +209,6 @@ impl World {
         at.wires.cut();
         at.lamp = None;
         self.tally.gateway_crashes += 1;
-        self.watch.gateway_died(home);
         true
     }
 
@@ -243,7 +244,11 @@ impl World {
             at.steps_at = (now_ms, 0);
         }
         self.tally.steps += 1;
-        if self.transcript.keeps(super::Detail::Steps) {
+        let idle_poll = matches!(&completion, Completion::Polled(Ok(answer)) if answer.next == at.polled_ver);
+        if let Completion::Polled(Ok(answer)) = &completion {
+            at.polled_ver = answer.next;
+        }
+        if self.transcript.keeps(super::Detail::Steps) && !idle_poll {
             self.transcript.step(now_ms, format_args!("home {home}: <- {}", brief(&completion)));
         }
         let commands = process.engine.step(&now, completion);
@@ -257,7 +262,7 @@ impl World {
                 self.kill_gateway(home, death);
                 return;
             }
-            if self.transcript.keeps(super::Detail::Steps) {
+            if self.transcript.keeps(super::Detail::Steps) && !matches!(command, Command::Poll { .. }) {
                 self.transcript.step(self.now_ms, format_args!("home {home}: -> {}", brief_command(&command)));
             }
             match command {

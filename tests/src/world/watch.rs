@@ -110,6 +110,7 @@ struct Call {
     committed_ms: Option<u64>,
     resolved: bool,
     resolved_durably: bool,
+    since_ms: u64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -123,7 +124,6 @@ struct HomeWatch {
     open: Vec<(OrderClass, Stage)>,
     last_true_ms: BTreeMap<Stage, u64>,
     last_none_ms: BTreeMap<OrderClass, u64>,
-    lit_ms: u64,
 }
 
 /// Everything that is held against what happens.
@@ -207,9 +207,9 @@ impl Watch {
                     committed_ms: None,
                     resolved: false,
                     resolved_durably: false,
+                    since_ms: now_ms,
                 };
                 at.calls.insert(key, call);
-                at.lit_ms = now_ms;
                 if let Some(press) = press {
                     self.presses[press].keys.push(key);
                 }
@@ -231,13 +231,8 @@ impl Watch {
                         continue;
                     }
                     call.resolved = true;
-                    let class = call.kind.class();
-                    let none_ms = if at.open.iter().any(|(open, _)| *open == class) {
-                        at.last_none_ms.get(&class).copied()
-                    } else {
-                        Some(now_ms)
-                    };
-                    if call.committed_ms.is_none_or(|committed| none_ms.is_none_or(|none| none < committed)) {
+                    let call = call.clone();
+                    if !at.is_over(&call, now_ms) {
                         early = Some(*key);
                     }
                 }
@@ -288,10 +283,6 @@ impl Watch {
         if let Some(what) = lost {
             self.violated(Invariant::SyncedSurvives, now_ms, home, what);
         }
-    }
-
-    pub(super) fn gateway_died(&mut self, home: usize) {
-        self.homes[home].lit_ms = u64::MAX;
     }
 
     /// The centre has committed these.
@@ -381,8 +372,7 @@ impl Watch {
 
     /// The elder is told a stage.
     pub(super) fn told(&mut self, home: usize, now_ms: u64, stage: Stage, storage: &SimStorage) {
-        let at = &mut self.homes[home];
-        at.lit_ms = now_ms;
+        let at = &self.homes[home];
         let waiting = |call: &&Call| !call.resolved && call.kind.class() != OrderClass::Technical;
         let untrue = match stage {
             Stage::Recorded => {
@@ -408,7 +398,7 @@ impl Watch {
                 (!at.held_within(now_ms, stage)).then(|| format!("no order was {stage:?} within the lease"))
             }
             Stage::Quiet => {
-                let open = at.calls.iter().find(|(_, call)| !call.resolved && call.durable && waiting(call));
+                let open = at.calls.iter().find(|(_, call)| call.durable && waiting(call) && !at.is_over(call, now_ms));
                 open.map(|(key, _)| format!("call {key} is open"))
             }
             Stage::NotConnected | Stage::LeaveNow | Stage::PreAlarm | Stage::NotRecorded => None,
@@ -432,7 +422,12 @@ impl Watch {
                 self.violated(Invariant::LampNeverAhead, now_ms, home, what);
             }
             None if now_ms > at.started_ms + DARK_MS_MAX => {
-                let open = |call: &Call| call.durable && !call.resolved && call.kind.class() != OrderClass::Technical;
+                let open = |call: &Call| {
+                    call.durable
+                        && !call.resolved
+                        && call.kind.class() != OrderClass::Technical
+                        && now_ms > call.since_ms + DARK_MS_MAX
+                };
                 if let Some((key, _)) = at.calls.iter().find(|(_, call)| open(call)) {
                     let what = format!("call {key} is open and the lamp is dark since the start");
                     self.violated(Invariant::LampTellsOpenCall, now_ms, home, what);
@@ -550,6 +545,14 @@ impl HomeWatch {
             | Body::Delivered(_)
             | Body::DeviceListed(_) => {}
         }
+    }
+
+    /// Whether the centre has closed what this call came to.
+    fn is_over(&self, call: &Call, now_ms: u64) -> bool {
+        let class = call.kind.class();
+        let open = self.open.iter().any(|(open, _)| *open == class);
+        let none_ms = if open { self.last_none_ms.get(&class).copied() } else { Some(now_ms) };
+        call.committed_ms.is_some_and(|committed| none_ms.is_some_and(|none| none >= committed))
     }
 
     fn held_within(&self, now_ms: u64, stage: Stage) -> bool {
