@@ -46,18 +46,27 @@ pub enum DecodeLinesError {
 ///
 /// # Errors
 /// Says which line could not be read or answered.
-pub fn run(mut reader: impl BufRead, mut writer: impl Write, decoder: &mut Decoder) -> Result<(), DecodeLinesError> {
+pub fn run(reader: impl BufRead, writer: impl Write, decoder: &mut Decoder) -> Result<(), DecodeLinesError> {
+    run_within(LINE_BYTES_MAX, reader, writer, decoder)
+}
+
+fn run_within(
+    line_bytes_max: u64,
+    mut reader: impl BufRead,
+    mut writer: impl Write,
+    decoder: &mut Decoder,
+) -> Result<(), DecodeLinesError> {
     let mut bytes = Vec::new();
     for line in 1.. {
         bytes.clear();
         let read = (&mut reader)
-            .take(LINE_BYTES_MAX)
+            .take(line_bytes_max)
             .read_until(b'\n', &mut bytes)
             .map_err(|source| DecodeLinesError::Read { line, source })?;
         if read == 0 {
             break;
         }
-        let answer = if bytes.ends_with(b"\n") || (read as u64) < LINE_BYTES_MAX {
+        let answer = if bytes.ends_with(b"\n") || (read as u64) < line_bytes_max {
             answer(&bytes, line, decoder)
         } else {
             skip_line(&mut reader).map_err(|source| DecodeLinesError::Read { line, source })?;

@@ -106,7 +106,7 @@ impl Decoder {
             return Decoded::default();
         };
         let mut notes = Notes::new(self, device, Membership::Open, heard);
-        notes.note(Kind::Availability, "availability", reading, Manner::State { retain: heard.retain });
+        notes.note(Kind::Availability, "availability", reading, Manner::State { retain: heard.retain, cache: None });
         notes.decoded
     }
 }
@@ -117,7 +117,7 @@ fn is_set(value: Option<&Scalar>) -> Option<bool> {
 
 fn radio_says(notes: &mut Notes, flat: &Flat) {
     let burst = Manner::Burst { quiet_ms: BURST_QUIET_MS };
-    let state = Manner::State { retain: false };
+    let state = Manner::State { retain: false, cache: None };
     let word = |key: &str| flat.get(key).and_then(Scalar::word);
     let says = |of: &str| {
         ["subtype", "state", "event", "cmd"].iter().any(|key| word(key).is_some_and(|word| has_word(&word, &[of])))
@@ -169,7 +169,7 @@ fn radio_says(notes: &mut Notes, flat: &Flat) {
 }
 
 fn advertisement_says(notes: &mut Notes, flat: &Flat, retain: bool) {
-    let state = Manner::State { retain };
+    let state = Manner::State { retain, cache: None };
     let role = notes.membership.role();
     let packet = flat.get("packet").and_then(Scalar::word);
     if let Some(Scalar::Number(button)) = flat.get("button") {

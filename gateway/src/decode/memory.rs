@@ -38,7 +38,8 @@ pub(super) fn bridge_device(base: &str) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manner<'a> {
     /// A state: an edge where it differs from what is known.
-    State { retain: bool },
+    /// `cache` names the bridge's base whose cache may repeat it.
+    State { retain: bool, cache: Option<&'a str> },
     /// A gesture per message, with its twin in the other form.
     Gesture { twin: &'a str },
     /// A radio event that repeats itself on the air: one within so many milliseconds is the same.
@@ -120,7 +121,6 @@ impl Memory {
         value: &Reading,
         now: &Stamp,
         manner: Manner,
-        base: &str,
     ) -> bool {
         let known = device.and_then(|device| device.known(key, kind));
         match manner {
@@ -133,10 +133,10 @@ impl Memory {
             Manner::Counted { occurrence } => {
                 !known.is_some_and(|known| known.value == *value && known.occurrence == occurrence)
             }
-            Manner::State { retain } => match known {
+            Manner::State { retain, cache } => match known {
                 None => true,
                 Some(known) if kind == Kind::Sos && *value == Reading::Active && known.value == Reading::Active => {
-                    !retain && !self.is_cache_speaking(base, now)
+                    !retain && !cache.is_some_and(|base| self.is_cache_speaking(base, now))
                 }
                 Some(known) => differs(&known.value, value),
             },

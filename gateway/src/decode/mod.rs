@@ -11,6 +11,7 @@ mod rejection;
 mod rule;
 mod scalar;
 mod sense;
+mod statement;
 mod topic;
 mod visit;
 mod words;
@@ -183,14 +184,7 @@ impl<'d> Notes<'d> {
     }
 
     fn note(&mut self, kind: Kind, key: &str, value: Reading, manner: Manner) {
-        let edge = self.decoder.memory.is_edge(
-            self.known,
-            (key, kind),
-            &value,
-            &self.at,
-            manner,
-            &self.decoder.config.zigbee2mqtt_base,
-        );
+        let edge = self.decoder.memory.is_edge(self.known, (key, kind), &value, &self.at, manner);
         let reason = self.reason(kind, key, &value, manner);
         if reason == Some(Reason::ElderCancelled) && edge {
             self.decoded.cancel = Some(self.device.to_owned());

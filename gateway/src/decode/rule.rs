@@ -226,7 +226,7 @@ impl Decoder {
         let manner = match &count {
             Some(occurrence) => Manner::Counted { occurrence },
             None if rule.momentary => Manner::Burst { quiet_ms: rule.debounce_ms },
-            None => Manner::State { retain: heard.retain },
+            None => Manner::State { retain: heard.retain, cache: None },
         };
         let mut notes = Notes::new(self, &rule.device, Membership::Configured(rule.role), heard);
         notes.note(kind, rule.select.key(), reading, manner);

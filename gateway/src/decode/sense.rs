@@ -1,11 +1,11 @@
-//! What one message key means, and what one of its values says: from its bridge's exposes where there are any,
-//! else from its name. Never from a list of models.
+//! What one message key means: from its bridge's exposes where there are any, else from its name. Never from a list
+//! of models.
 
-use protocol::observation::{Kind, Reading};
+use protocol::observation::Kind;
 use serde::{Deserialize, Serialize};
 
 use super::scalar::Scalar;
-use super::words::{battery_said, contact_said, has_word, said, words};
+use super::words::{has_word, words};
 
 /// A value that a bridge names for one side of a binary.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub(super) enum Literal {
 }
 
 impl Literal {
-    fn is(&self, scalar: &Scalar) -> bool {
+    pub(super) fn is(&self, scalar: &Scalar) -> bool {
         match (self, scalar) {
             (Self::Bool(mine), Scalar::Bool(value)) => mine == value,
             #[expect(clippy::cast_precision_loss, reason = "sides of a binary are small numbers")]
@@ -182,8 +182,7 @@ fn is_posture(name: &str, shape: &Shape) -> bool {
             values.iter().any(|value| has_word(value, &["fall", "falling", "fallen"]))
                 && values.iter().any(|value| has_word(value, WHERE))
         }
-        // Without exposes only the one value that matters is sure to mean a person.
-        Shape::Text => matches!(name, "status" | "posture" | "posture_state" | "human_status"),
+        Shape::Text => matches!(name, "posture" | "posture_state"),
         Shape::Binary { .. } | Shape::Numeric { .. } => false,
     }
 }
@@ -246,33 +245,7 @@ fn is_water(all: &[&str]) -> bool {
             matches!(*word, "water" | "leak" | "flood" | "flooding" | "input" | "channel" | "zone")
                 || AROUND.contains(word)
         })
-        || matches!(all, ["water"] | ["water", "detected" | "alarm" | "leakage"])
-}
-
-/// One thing that a value says.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Statement {
-    pub(super) kind: Kind,
-    pub(super) reading: Reading,
-    /// Said in passing: it only matters if the opposite was known.
-    pub(super) in_passing: bool,
-}
-
-/// What a value says, at most four things at once.
-pub(super) type Statements = [Option<Statement>; 4];
-
-const NOTHING: Statements = [None, None, None, None];
-
-fn states(kind: Kind, reading: Reading) -> Option<Statement> {
-    Some(Statement { kind, reading, in_passing: false })
-}
-
-fn clears(kind: Kind) -> Option<Statement> {
-    Some(Statement { kind, reading: Reading::Clear, in_passing: true })
-}
-
-fn one(kind: Kind, reading: Option<Reading>) -> Statements {
-    [reading.map(|reading| Statement { kind, reading, in_passing: false }), None, None, None]
+        || matches!(all, ["water"] | ["water", "detected" | "alarm"] | ["water", "leakage", ..])
 }
 
 impl Sense {
@@ -287,106 +260,11 @@ impl Sense {
             Self::Action { .. } => false,
         }
     }
-
-    /// What a value of the key says; a gesture is read by its device's role, not here.
-    pub(super) fn read(&self, value: &Scalar) -> Statements {
-        match self {
-            Self::Flag { kind: Kind::Fall, on, off } => match side(value, on, off, Kind::Fall) {
-                Some(Reading::Active) => one(Kind::Fall, Some(Reading::Active)),
-                Some(_) => [states(Kind::Fall, Reading::Clear), clears(Kind::FallWarning), None, None],
-                None => NOTHING,
-            },
-            Self::Flag { kind, on, off } => one(*kind, side(value, on, off, *kind)),
-            Self::Contact { open, closed } => {
-                let reading = if open.is(value) {
-                    Some(Reading::Open)
-                } else if closed.is(value) {
-                    Some(Reading::Closed)
-                } else {
-                    value.word().and_then(|word| contact_said(&word))
-                };
-                one(Kind::Contact, reading)
-            }
-            Self::Words { kind } => one(*kind, value.word().and_then(|word| said(*kind, &word))),
-            Self::ContactWords => one(Kind::Contact, value.word().and_then(|word| contact_said(&word))),
-            Self::Above { kind } => match value {
-                Scalar::Number(number) if *number > 0.0 => one(*kind, Some(Reading::Active)),
-                Scalar::Number(_) => one(*kind, Some(Reading::Clear)),
-                Scalar::Null | Scalar::Nested => NOTHING,
-                Scalar::Bool(_) | Scalar::Text(_) => one(*kind, value.word().and_then(|word| said(*kind, &word))),
-            },
-            Self::BatteryPercent => one(Kind::Battery, percent(value)),
-            Self::BatteryLow { low, normal } => {
-                let reading = match side(value, low, normal, Kind::Battery) {
-                    Some(Reading::Active) => Some(Reading::Low),
-                    Some(_) => Some(Reading::Normal),
-                    None => None,
-                };
-                one(Kind::Battery, reading)
-            }
-            Self::BatteryWords => one(Kind::Battery, value.word().and_then(|word| battery_said(&word))),
-            Self::Fall => value.word().map_or(NOTHING, |word| fall(&word)),
-            Self::Posture => value.word().map_or(NOTHING, |word| posture(&word)),
-            Self::Action { .. } => NOTHING,
-        }
-    }
-}
-
-fn side(value: &Scalar, on: &Literal, off: &Literal, kind: Kind) -> Option<Reading> {
-    if on.is(value) {
-        Some(Reading::Active)
-    } else if off.is(value) {
-        Some(Reading::Clear)
-    } else {
-        // Some converters publish another type than the one they list.
-        value.word().and_then(|word| said(kind, &word))
-    }
-}
-
-fn percent(value: &Scalar) -> Option<Reading> {
-    match value {
-        // Some firmware counts in half per cents, and its bridge passes up to 200 on.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
-        Scalar::Number(number) if (0.0..=200.0).contains(number) => {
-            Some(Reading::Percent(number.round().min(100.0) as u8))
-        }
-        Scalar::Number(_) | Scalar::Bool(_) | Scalar::Null | Scalar::Nested => None,
-        Scalar::Text(text) => battery_said(text),
-    }
-}
-
-fn fall(word: &str) -> Statements {
-    const MAYBE: &[&str] = &["maybe", "warning", "suspected", "suspect", "possible", "low"];
-    match said(Kind::Fall, word) {
-        None => NOTHING,
-        Some(Reading::Active) if has_word(word, MAYBE) => {
-            [states(Kind::FallWarning, Reading::Active), clears(Kind::Fall), None, None]
-        }
-        Some(Reading::Active) => one(Kind::Fall, Some(Reading::Active)),
-        Some(_) => [states(Kind::Fall, Reading::Clear), clears(Kind::FallWarning), None, None],
-    }
-}
-
-fn posture(word: &str) -> Statements {
-    let present = states(Kind::Presence, Reading::Active);
-    if has_word(word, &["falling", "fallen", "fall"]) {
-        [states(Kind::Fall, Reading::Active), present, clears(Kind::Bed), None]
-    } else if has_word(word, &["low", "squatting", "floor", "crouching"]) {
-        [states(Kind::FallWarning, Reading::Active), present, clears(Kind::Fall), clears(Kind::Bed)]
-    } else if has_word(word, &["bed"]) {
-        [states(Kind::Bed, Reading::Active), present, clears(Kind::Fall), clears(Kind::FallWarning)]
-    } else if has_word(word, &["unoccupied", "none", "absent", "nobody"]) {
-        let absent = states(Kind::Presence, Reading::Clear);
-        [absent, clears(Kind::Bed), clears(Kind::Fall), clears(Kind::FallWarning)]
-    } else if has_word(word, &["occupied", "sitting", "standing", "walking", "lying", "moving"]) {
-        [present, clears(Kind::Bed), clears(Kind::Fall), clears(Kind::FallWarning)]
-    } else {
-        NOTHING
-    }
 }
 
 /// What a key means where no exposes are known: by its name and the first value seen.
 pub(super) fn sense_by_name(name: &str, value: &Scalar) -> Option<Sense> {
+    const POSTURES: &[&str] = &["falling", "fallen", "posture", "bed", "sitting", "occupied", "unoccupied"];
     let bools = || Shape::Binary { on: Literal::Bool(true), off: Literal::Bool(false) };
     let shape = match value {
         Scalar::Null if name == "action" => Shape::Text,
@@ -395,6 +273,8 @@ pub(super) fn sense_by_name(name: &str, value: &Scalar) -> Option<Sense> {
         Scalar::Bool(_) if is_opening(name) => Shape::Binary { on: Literal::Bool(false), off: Literal::Bool(true) },
         Scalar::Bool(_) => bools(),
         Scalar::Number(_) => Shape::Numeric { volume: false },
+        // A bare `status` is anything's; these words are a person's.
+        Scalar::Text(word) if name == "status" => return has_word(word, POSTURES).then_some(Sense::Posture),
         Scalar::Text(_) => Shape::Text,
     };
     sense(name, shape, Nature::default())

@@ -567,6 +567,38 @@ fn every_gesture_on_an_sos_device_is_sos() {
 }
 
 #[test]
+fn a_button_key_beside_action_is_a_press_on_a_button_by_role() {
+    let mut ear = Ear::home(&[("handle", Role::Sos), ("window", Role::Door)]);
+    for device in ["handle", "window"] {
+        let topic = format!("zigbee2mqtt/{device}");
+        ear.hear(&topic, json!({"button_left": "pressed"})).hear(&topic, json!({"button_left": "released"}));
+    }
+    ear.replayed("zigbee2mqtt/handle", json!({"button_left": "pressed"}));
+    ear.said(expect![[r#"
+        Sos Active by handle.button_left NEW ButtonPressed
+        nothing
+        nothing
+        nothing
+        rejected retained_press
+    "#]]);
+}
+
+#[test]
+fn a_bare_status_is_a_posture_only_in_a_persons_words() {
+    let mut ear = Ear::open();
+    for status in ["low", "none", "on", "falling", "sitting"] {
+        ear.hear("zigbee2mqtt/unlisted", json!({"status": status}));
+    }
+    ear.said(expect![[r#"
+        nothing
+        nothing
+        nothing
+        Fall Active by unlisted.status NEW SensorSaysFall; Presence Active by unlisted.status NEW
+        Fall Clear by unlisted.status NEW; Presence Active by unlisted.status
+    "#]]);
+}
+
+#[test]
 fn a_role_takes_over_only_what_the_device_has_no_own_key_for() {
     let both = json!([contact(), flag("vibration"), words("action", &["single_press", "none"])]);
     let mut ear = Ear::home(&[("door", Role::Door), ("button", Role::Sos)])

@@ -11,7 +11,8 @@ use super::config::Role;
 use super::description::{Description, listed_device};
 use super::memory::{ACTION, ACTION_TOPIC, BRIDGE_STATE, Manner, bridge_device};
 use super::scalar::{self, Flat, Scalar};
-use super::sense::{Sense, Statement, sense_by_name};
+use super::sense::{Sense, sense_by_name};
+use super::statement::Statement;
 use super::words::{Gesture, gesture};
 use super::{Decoded, Decoder, Heard, Membership, Notes, Rejection};
 
@@ -47,7 +48,12 @@ impl Decoder {
             }),
             Carries::Availability { device } => self.of_member(heard, device, |notes| {
                 let reading = availability(heard)?;
-                notes.note(Kind::Availability, "availability", reading, Manner::State { retain: heard.retain });
+                notes.note(
+                    Kind::Availability,
+                    "availability",
+                    reading,
+                    Manner::State { retain: heard.retain, cache: None },
+                );
                 Ok(())
             }),
         }
@@ -118,7 +124,7 @@ impl Decoder {
         let started = reading == Reading::Online && !heard.retain;
         let device = bridge_device(&self.config.zigbee2mqtt_base);
         let mut notes = Notes::new(self, &device, Membership::Open, heard);
-        notes.note(Kind::Availability, BRIDGE_STATE, reading, Manner::State { retain: heard.retain });
+        notes.note(Kind::Availability, BRIDGE_STATE, reading, Manner::State { retain: heard.retain, cache: None });
         let mut decoded = notes.decoded;
         decoded.seen.iter_mut().for_each(|seen| seen.edge |= started);
         Ok(decoded)
@@ -204,7 +210,7 @@ fn state(notes: &mut Notes, heard: &Heard) -> Result<(), Rejection> {
 
 /// One key of a message. `form` is how a gesture came: as JSON or on its own topic.
 fn entry(notes: &mut Notes, key: &str, value: &Scalar, form: &str, retain: bool) {
-    let manner = Manner::State { retain };
+    let manner = Manner::State { retain, cache: Some(&notes.decoder.config.zigbee2mqtt_base) };
     if key == "linkquality" {
         if let Scalar::Number(level) = value {
             #[expect(clippy::cast_possible_truncation, reason = "a link's quality is a byte; a cast saturates")]
@@ -214,6 +220,16 @@ fn entry(notes: &mut Notes, key: &str, value: &Scalar, form: &str, retain: bool)
     }
     // What stands beside an action is about it: the zone, the user, the typed code.
     if key.starts_with("action_") {
+        return;
+    }
+    // Some remotes name their buttons in keys that the bridge keeps out of its cache, as it does `action`.
+    if matches!(key, "button" | "button_left" | "button_right" | "click")
+        && matches!(notes.membership.role(), Some(Role::Sos | Role::Assistance | Role::ImFine))
+    {
+        let word = value.word().unwrap_or_default();
+        if !matches!(word.as_ref(), "released" | "release" | "false" | "0") {
+            press(notes, gesture(&word), false, false, key, retain);
+        }
         return;
     }
     let description = notes.known.and_then(|device| device.description.as_ref()).filter(|known| known.described);
@@ -308,7 +324,11 @@ fn press(notes: &mut Notes, gesture: Gesture, emergency_device: bool, person_fal
     if retain {
         notes.decoded.rejected = Some(Rejection::RetainedPress);
     } else if let Some(kind) = kind {
-        let twin = if form == ACTION { ACTION_TOPIC } else { ACTION };
+        let twin = match form {
+            ACTION => ACTION_TOPIC,
+            ACTION_TOPIC => ACTION,
+            _ => "",
+        };
         notes.note(kind, form, Reading::Active, Manner::Gesture { twin });
     }
 }

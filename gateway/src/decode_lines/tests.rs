@@ -53,3 +53,18 @@ fn a_line_that_is_not_text_is_answered_too() {
         "#]],
     );
 }
+
+#[test]
+fn a_line_beyond_the_limit_is_answered_and_the_next_one_heard() {
+    let long = format!("{{\"topic\":\"zigbee2mqtt/x\",\"payload\":\"{}\"}}\n", "x".repeat(100));
+    let press = "{\"topic\":\"zigbee2mqtt/x/action\",\"payload\":\"sos\"}\n";
+    let mut out = Vec::new();
+    let mut decoder = Decoder::new(DecoderConfig::without_home());
+    run_within(60, format!("{long}{press}{long}").as_bytes(), &mut out, &mut decoder).unwrap();
+    expect![[r#"
+        {"observations":[],"rejected":"too_large","topic":null}
+        {"observations":[{"device":"x","edge":true,"key":"action_topic","kind":"sos","value":true}],"rejected":null,"topic":"zigbee2mqtt/x/action"}
+        {"observations":[],"rejected":"too_large","topic":null}
+    "#]]
+    .assert_eq(&String::from_utf8(out).unwrap());
+}
