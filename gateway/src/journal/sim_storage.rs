@@ -1,7 +1,7 @@
 //! A disk in memory for simulation: knows what is durable and what is not, and loses the rest in a
 //! crash as real disks do. Deterministic from the seed; never touches a real file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Error, ErrorKind};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,8 +39,6 @@ pub enum DiskOp {
     Remove,
     /// [`Storage::truncate`].
     Truncate,
-    /// [`Storage::read_at`].
-    Read,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -70,6 +68,7 @@ struct Disk {
     next_file: u64,
     capacity: Option<u64>,
     failing: BTreeMap<DiskOp, u32>,
+    unreadable: BTreeSet<String>,
     changes: u64,
     halt_at: Option<u64>,
 }
@@ -109,6 +108,16 @@ impl SimStorage {
     /// Makes the next `times` calls of an operation fail with an IO error; 0 ends it, `u32::MAX` lasts.
     pub fn fail(&mut self, op: DiskOp, times: u32) {
         self.disk().failing.insert(op, times);
+    }
+
+    /// Makes a file impossible to read, or readable again.
+    pub fn set_unreadable(&mut self, name: &str, unreadable: bool) {
+        let mut disk = self.disk();
+        if unreadable {
+            disk.unreadable.insert(name.to_owned());
+        } else {
+            disk.unreadable.remove(name);
+        }
     }
 
     /// Lets `changes` more changing operations happen; the next one happens half and fails, and after it
@@ -198,7 +207,7 @@ impl Disk {
             }
         }
         self.names = self.durable_names.clone();
-        let named: std::collections::BTreeSet<u64> = self.names.values().copied().collect();
+        let named: BTreeSet<u64> = self.names.values().copied().collect();
         self.files.retain(|file, _| named.contains(file));
         for file in self.files.values_mut() {
             file.crash(keep, &mut dice);
@@ -322,7 +331,7 @@ impl Storage for SimStorage {
 
     fn read_at(&self, name: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         let mut disk = self.disk();
-        if disk.fails(DiskOp::Read) {
+        if disk.unreadable.contains(name) {
             return Err(broken());
         }
         let file = disk.file(name)?;
