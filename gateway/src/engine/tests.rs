@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use protocol::ids::{Hash32, LocalKey};
+use protocol::ids::{Hash32, Incarnation, LocalKey};
 use protocol::trigger::TriggerKind;
 use protocol::uplink::Receipt;
 
