@@ -82,7 +82,7 @@ pub struct Dispatch {
     pub ver: u64,
     /// Orders that are not closed.
     pub orders: BTreeMap<WorkOrderId, WorkOrder>,
-    /// Pre-alarms and triggers, the latest [`fuse::LIFECYCLES_MAX`].
+    /// Pre-alarms, and triggers that others went on from, the latest [`fuse::LIFECYCLES_MAX`].
     pub lifecycles: BTreeMap<LocalKey, Lifecycle>,
 }
 
@@ -99,6 +99,7 @@ impl Dispatch {
             Body::Started(_)
             | Body::Stopped
             | Body::Observed(_)
+            | Body::Resolved(_)
             | Body::Link { .. }
             | Body::Delivered(_)
             | Body::DeviceListed(_) => false,
@@ -139,6 +140,7 @@ impl Dispatch {
             | Body::Started(_)
             | Body::Stopped
             | Body::Observed(_)
+            | Body::Resolved(_)
             | Body::Link { .. }
             | Body::Delivered(_)
             | Body::DeviceListed(_) => return None,
@@ -171,6 +173,7 @@ impl Dispatch {
             Body::Started(_)
             | Body::Stopped
             | Body::Observed(_)
+            | Body::Resolved(_)
             | Body::Link { .. }
             | Body::Delivered(_)
             | Body::DeviceListed(_) => {}

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::centre::{Answer, Centre, Request};
+use crate::centre::{Answer, Centre, Request, chain_of};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::outlet::Outlet;
@@ -165,6 +165,11 @@ impl<S: Store> Pen<S> {
             if !requests.is_empty() {
                 let written = self.commit(now_ms, requests, replies);
                 failed_at = (!written).then(Instant::now);
+                if self.metrics.queue_depth.get() <= 0
+                    && let Err(error) = self.centre.store().tidy()
+                {
+                    tracing::warn!(why = %chain_of(&error), "the store could not tidy up");
+                }
             }
             if stop {
                 tracing::debug!("writer stopped");
@@ -206,7 +211,14 @@ impl<S: Store> Pen<S> {
             }
             Answer::Done { .. } => self.metrics.commands_done.add(1),
             Answer::Refused { .. } | Answer::NoSuchOrder | Answer::KeyReused => self.metrics.commands_refused.add(1),
-            Answer::Deadlines { opened, .. } => self.metrics.orders_opened.add((*opened).into()),
+            Answer::Deadlines { opened, unread, homes: _ } => {
+                self.metrics.orders_opened.add((*opened).into());
+                if *unread > 0 {
+                    self.metrics.write_failures.add(1);
+                    tracing::error!(homes = unread, "homes with a deadline could not be read");
+                    return false;
+                }
+            }
             Answer::Committed => {}
             Answer::Unavailable { why } => {
                 self.metrics.write_failures.add(1);

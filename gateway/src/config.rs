@@ -1,29 +1,33 @@
 //! The gateway's configuration: read whole, every problem told at once, with no illegal state left.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use protocol::ids::GatewayId;
 use protocol::settings::{Problem, Reading, Table};
+use protocol::visit::Datum;
 
 use crate::decode::{DecoderConfig, Role, UnknownDevices};
 use crate::engine::EngineLimits;
 use crate::home::fall::FallRules;
 use crate::home::reassurance::ReassuranceRules;
-use crate::home::visit::{Point, VisitRules};
+use crate::home::visit::VisitRules;
+use crate::home::visit::place::Point;
 use crate::home::{HomeRules, Place};
 use crate::intake::embedded::ClientRights;
 use crate::intake::external::ExternalBroker;
-use crate::intake::topic_filter;
 use crate::journal::JournalLimits;
 use crate::outbox::OutboxTimes;
 
+mod intake;
 mod rules;
 
 /// Shortest secret, characters.
 const SECRET_CHARS_MIN: usize = 32;
+
+/// Shortest secret of the presence code, bytes.
+const CODE_SECRET_BYTES_MIN: usize = 16;
 
 /// Everything one gateway is told.
 #[derive(Debug, Clone)]
@@ -102,7 +106,7 @@ impl GatewayConfig {
         let mut home_rules = HomeRules::default();
         devices(reading, root, &mut decoder, &mut home_rules);
         decoder.rules = rules::read(reading, root);
-        let intake = intake(reading, root, &decoder, gateway.as_ref());
+        let intake = intake::read(reading, root, &decoder, gateway.as_ref());
         home(reading, root, &mut home_rules.visit);
         visits(reading, root, &mut home_rules.visit);
         let (outbox, limits) = times(reading, root, &mut home_rules);
@@ -244,107 +248,13 @@ fn devices<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, decoder: &mut De
     }
 }
 
-fn intake<'t>(
-    reading: &mut Reading<'t>,
-    root: &mut Table<'t>,
-    decoder: &DecoderConfig,
-    gateway: Option<&GatewayId>,
-) -> Option<IntakeConfig> {
-    #[derive(Clone, Copy)]
-    enum Mode {
-        Embedded,
-        External,
-    }
-    let mut table = root.table(reading, "mqtt");
-    let modes = [("embedded", Mode::Embedded), ("external", Mode::External)];
-    let intake = match table.choice(reading, "mode", &modes).unwrap_or(Mode::Embedded) {
-        Mode::Embedded => {
-            let listen = address(reading, &mut table, "listen", SocketAddr::from(([127, 0, 0, 1], 1883)));
-            let clients = clients(reading, &mut table);
-            Some(IntakeConfig::Embedded { listen, clients })
-        }
-        Mode::External => external(reading, &mut table, decoder, gateway),
-    };
-    table.finish(reading);
-    intake
-}
-
-fn clients<'t>(reading: &mut Reading<'t>, mqtt: &mut Table<'t>) -> Vec<ClientRights> {
-    let mut clients: Vec<ClientRights> = Vec::new();
-    for mut table in mqtt.tables(reading, "client") {
-        let name = table.required_text(reading, "name");
-        let password = secret(reading, &mut table, "password", 12);
-        let [publish, subscribe] = ["publish", "subscribe"].map(|key| {
-            let line = table.line_of(key);
-            let name = table.key(key);
-            let filters = table.texts(reading, key).unwrap_or_default();
-            for filter in filters.iter().filter(|filter| !topic_filter::is_valid(filter)) {
-                reading.note(line, &name, format!("`{filter}` is not an MQTT topic filter"));
-            }
-            filters
-        });
-        if !name.is_empty() && clients.iter().any(|client| client.name == name) {
-            reading.note(table.line_of("name"), &table.key("name"), format!("`{name}` signs in twice"));
-        }
-        clients.push(ClientRights { name, password, publish, subscribe });
-        table.finish(reading);
-    }
-    if clients.is_empty() {
-        reading.note(
-            mqtt.line(),
-            &mqtt.key("client"),
-            "at least one [[mqtt.client]] is needed, or no device can sign in",
-        );
-    }
-    clients
-}
-
-fn external<'t>(
-    reading: &mut Reading<'t>,
-    table: &mut Table<'t>,
-    decoder: &DecoderConfig,
-    gateway: Option<&GatewayId>,
-) -> Option<IntakeConfig> {
-    let parse = |text: &str| {
-        let (host, port) = text.rsplit_once(':').ok_or("write host:port")?;
-        let port = port.parse::<u16>().map_err(|_| "the port is not a number up to 65535")?;
-        Ok::<_, &str>((host.to_owned(), port))
-    };
-    let broker = required(reading, table, "broker", parse);
-    let username = table.text(reading, "username");
-    let password = table.text(reading, "password");
-    if username.is_some() != password.is_some() {
-        reading.note(table.line(), &table.key("password"), "username and password go together");
-    }
-    let base = &decoder.zigbee2mqtt_base;
-    let filters = table
-        .texts(reading, "topics")
-        .unwrap_or_else(|| vec![format!("{base}/#"), protocol::topics::VISIT.into(), protocol::topics::CANCEL.into()]);
-    let urgent = [Role::Sos, Role::Assistance, Role::ImFine, Role::Fall, Role::Smoke, Role::Gas, Role::Co];
-    let life_safety_topics: BTreeSet<_> = decoder
-        .devices
-        .iter()
-        .filter(|(_, role)| urgent.contains(role))
-        .map(|(name, _)| format!("{base}/{name}"))
-        .collect();
-    let (host, port) = broker?;
-    Some(IntakeConfig::External(ExternalBroker {
-        host,
-        port,
-        sign_in: username.zip(password),
-        client_id: format!("homecare-{}", gateway?),
-        filters,
-        life_safety_topics,
-    }))
-}
-
 fn home<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut VisitRules) {
     let mut table = root.table(reading, "home");
     let latitude = table.decimal(reading, "latitude", -90.0..=90.0);
     let longitude = table.decimal(reading, "longitude", -180.0..=180.0);
     rules.geofence_m = table.number(reading, "geofence_m", 30..=1_000, 150) as u32;
     match (latitude, longitude) {
-        (Some(latitude), Some(longitude)) => rules.home = Some(Point::from_degrees(latitude, longitude)),
+        (Some(latitude), Some(longitude)) => rules.home = Some(Point::from_datum(Datum::Wgs84, latitude, longitude)),
         (None, None) => {}
         _ => reading.note(table.line(), &table.key("latitude"), "latitude and longitude go together (WGS-84)"),
     }
@@ -354,12 +264,34 @@ fn home<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut VisitRu
 fn visits<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut VisitRules) {
     let mut table = root.table(reading, "visits");
     let decode = |text: &str| {
-        crate::home::visit::decode_secret(text)
+        base32(text)
+            .filter(|secret| secret.len() >= CODE_SECRET_BYTES_MIN)
             .ok_or("is not base32 of at least 16 bytes; make one at random, 26 or more of A-Z and 2-7")
     };
     rules.code_secret = table.parsed(reading, "code_secret", decode);
     rules.caregivers = table.texts(reading, "caregivers").unwrap_or_default().into_iter().collect();
     table.finish(reading);
+}
+
+/// RFC 4648 base32 without padding, as authenticator programs write secrets.
+fn base32(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let (mut bits, mut word) = (0_u32, 0_u32);
+    for letter in text.trim_end_matches('=').bytes() {
+        let value = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a',
+            b'2'..=b'7' => letter - b'2' + 26,
+            _ => return None,
+        };
+        word = (word << 5 | u32::from(value)) & 0xfff;
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((word >> bits & 0xff) as u8);
+        }
+    }
+    Some(bytes)
 }
 
 fn times<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRules) -> (OutboxTimes, EngineLimits) {

@@ -106,11 +106,12 @@ impl Reassurance {
         }
     }
 
-    /// The program started again: whatever the journal gave back is on disk.
+    /// The program started: whatever the journal gave back is on disk, and the lamp is told anew.
     pub fn restarted(&mut self, seq: u64) {
         for call in self.calls.iter_mut().filter(|call| call.key.seq < seq) {
             call.recorded = true;
         }
+        self.repeat = true;
     }
 
     /// Whatever showed the last stage shows nothing any more: a stage that is not quiet is told anew.
@@ -159,7 +160,9 @@ impl Reassurance {
 
     /// The stage that is true at `now`.
     pub fn stage(&self, now: &Stamp, pre_alarm_running: bool, rules: &ReassuranceRules) -> Stage {
-        if self.calls.iter().any(|call| call.class == OrderClass::FireGas && (call.recorded || self.disk_failed)) {
+        let alight = |call: &Call| call.class == OrderClass::FireGas && (call.recorded || self.disk_failed);
+        let known = |lease: &Lease| lease.orders.iter().any(|order| order.class == OrderClass::FireGas);
+        if self.calls.iter().any(alight) || self.lease.as_ref().is_some_and(known) {
             return Stage::LeaveNow;
         }
         if let Some(stage) = self.leased(now) {
