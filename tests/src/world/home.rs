@@ -333,7 +333,10 @@ impl World {
                         if self.transcript.keeps(super::Detail::Story) {
                             for record in records.iter().filter(|record| record.body.route() == Route::Emergency) {
                                 let what = super::watch::name(&record.body);
-                                self.transcript.story(self.now_ms, format_args!("{}gateway recorded: {what}", prefix(self.config.homes, home)));
+                                self.transcript.story(
+                                    self.now_ms,
+                                    format_args!("{}gateway recorded: {what}", prefix(self.config.homes, home)),
+                                );
                             }
                         }
                         at.inbox.push_back(Completion::Written { through, segment_bytes: written.segment_bytes });
@@ -454,11 +457,22 @@ fn brief(completion: &Completion) -> String {
             let payload: String = payload.chars().take(120).collect();
             format!("heard {} dup={} packet={:?} {payload}", heard.topic, heard.duplicate, heard.packet)
         }
-        Completion::Loaded { records, through_seq } => format!("loaded {} records through {through_seq}", records.len()),
-        Completion::Sent { request, outcome: Ok(answer) } => {
-            format!("request {request} answered: {} receipts, {} refused, ver {}", answer.receipts.len(), answer.refused.len(), answer.ver)
+        Completion::Loaded { records, through_seq } => {
+            format!("loaded {} records through {through_seq}", records.len())
         }
-        Completion::Polled(Ok(answer)) => format!("poll answered: ver {}, {:?}", answer.next, answer.orders.iter().map(|order| order.stage).collect::<Vec<_>>()),
+        Completion::Sent { request, outcome: Ok(answer) } => {
+            format!(
+                "request {request} answered: {} receipts, {} refused, ver {}",
+                answer.receipts.len(),
+                answer.refused.len(),
+                answer.ver
+            )
+        }
+        Completion::Polled(Ok(answer)) => format!(
+            "poll answered: ver {}, {:?}",
+            answer.next,
+            answer.orders.iter().map(|order| order.stage).collect::<Vec<_>>()
+        ),
         Completion::Sent { .. }
         | Completion::Polled(Err(_))
         | Completion::Written { .. }
@@ -471,12 +485,17 @@ fn brief(completion: &Completion) -> String {
 
 fn brief_command(command: &Command) -> String {
     let list = |records: &[Record]| {
-        let names: Vec<_> = records.iter().map(|record| format!("{} {}", record.seq, super::watch::name(&record.body))).collect();
+        let names: Vec<_> =
+            records.iter().map(|record| format!("{} {}", record.seq, super::watch::name(&record.body))).collect();
         names.join(", ")
     };
     match command {
-        Command::Write { records, roll, .. } => format!("write [{}]{}", list(records), if roll.is_some() { " and roll" } else { "" }),
-        Command::Send { request, path, records, .. } => format!("send request {request} on path {path} [{}]", list(records)),
+        Command::Write { records, roll, .. } => {
+            format!("write [{}]{}", list(records), if roll.is_some() { " and roll" } else { "" })
+        }
+        Command::Send { request, path, records, .. } => {
+            format!("send request {request} on path {path} [{}]", list(records))
+        }
         Command::Load { .. } | Command::Answer { .. } | Command::Poll { .. } | Command::Tell { .. } | Command::Stop => {
             format!("{command:?}")
         }

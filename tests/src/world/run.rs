@@ -162,7 +162,8 @@ impl World {
     fn check_end(&mut self) {
         self.watch.check_delivery(self.now_ms);
         let now_ms = self.now_ms;
-        let numbers: BTreeMap<_, _> = self.homes.iter().enumerate().map(|(index, home)| (home.id.clone(), index)).collect();
+        let numbers: BTreeMap<_, _> =
+            self.homes.iter().enumerate().map(|(index, home)| (home.id.clone(), index)).collect();
         let filter = OrderFilter { limit: usize::MAX, ..OrderFilter::default() };
         let Some(store) = self.centre.store() else { return };
         let mut counted: BTreeMap<(usize, String), Vec<String>> = BTreeMap::new();
@@ -195,8 +196,14 @@ impl World {
             let gauges = process.engine.gauges(&at.clocks(now_ms));
             let stage = process.engine.stage(&at.clocks(now_ms));
             // The last record may be a minute old and on its way.
-            if gauges.backlog > 5 || gauges.pending > 5 || stage != Stage::Quiet || !gauges.disk_ok || !at.wires.is_idle() {
-                let what = format!("stage {stage:?}, lamp {:?}, wires idle {}, {gauges:?}", at.lamp, at.wires.is_idle());
+            if gauges.backlog > 5
+                || gauges.pending > 5
+                || stage != Stage::Quiet
+                || !gauges.disk_ok
+                || !at.wires.is_idle()
+            {
+                let what =
+                    format!("stage {stage:?}, lamp {:?}, wires idle {}, {gauges:?}", at.lamp, at.wires.is_idle());
                 self.watch.violated(Invariant::ComesToRest, now_ms, home, what);
             }
         }

@@ -83,7 +83,11 @@ impl Town {
         let topics = names.iter().map(|name| format!("{ZIGBEE2MQTT_BASE}/{name}")).collect();
         let exits: Vec<String> =
             home.iter().filter(|entry| entry.kind == DeviceKind::ExitDoor).map(|entry| entry.name.clone()).collect();
-        let days = if with_days { (0..DAYS).map(|day| template_day(&devices, &names, &exits, day)).collect() } else { Vec::new() };
+        let days = if with_days {
+            (0..DAYS).map(|day| template_day(&devices, &names, &exits, day)).collect()
+        } else {
+            Vec::new()
+        };
         Self { bridge: RadioBridge::new(devices), names, topics, days, engine: engine(home) }
     }
 }

@@ -301,7 +301,8 @@ impl Watch {
                     let lifecycle = cancelled.lifecycle;
                     at.cancelled_ms.entry(lifecycle).or_insert(now_ms);
                     let early = !at.pre_alarms.get(&lifecycle).is_some_and(|(_, committed)| *committed);
-                    let order = WorkOrderId::opened_by(&RecordKey { gateway: self.ids[home].clone(), local: lifecycle });
+                    let order =
+                        WorkOrderId::opened_by(&RecordKey { gateway: self.ids[home].clone(), local: lifecycle });
                     self.cancelled_orders.insert(order.to_string(), (home, lifecycle));
                     if early {
                         let what = format!("the cancel of {lifecycle} came first");
@@ -501,7 +502,8 @@ impl Watch {
         for (home, at) in self.homes.iter().enumerate() {
             for (key, (_, committed)) in &at.pre_alarms {
                 let followed = at.calls.iter().find(|(_, call)| call.follows == Some(*key)).map(|(key, _)| key);
-                let raised = std::iter::once(key).chain(followed).any(|key| counted.contains_key(&(home, key.to_string())));
+                let raised =
+                    std::iter::once(key).chain(followed).any(|key| counted.contains_key(&(home, key.to_string())));
                 if *committed && !raised && !at.cancelled_ms.contains_key(key) {
                     lost = Some((home, format!("pre-alarm {key} was neither cancelled nor raised")));
                 }
@@ -565,8 +567,6 @@ impl HomeWatch {
 fn survives(storage: &SimStorage, key: LocalKey) -> bool {
     let mut image = storage.image();
     image.crash(CrashModel::None, 0);
-    let found = dump(&image).is_ok_and(|records| {
-        records.flatten().any(|(_, record)| record.key() == key)
-    });
+    let found = dump(&image).is_ok_and(|records| records.flatten().any(|(_, record)| record.key() == key));
     found
 }
