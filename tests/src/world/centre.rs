@@ -142,7 +142,7 @@ impl World {
                 }
                 let ticket = self.centre.next_ticket;
                 self.centre.next_ticket += 1;
-                self.agenda.put(self.now_ms + wait_ms, Due::PollEnds { home: mail.home, ticket });
+                self.agenda.put(self.now_ms + wait_ms, Due::PollEnds { ticket });
                 self.centre.held.push(Held { ticket, mail });
             }
         }

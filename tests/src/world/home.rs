@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use gateway::engine::{Command, Completion, Engine, Now, Recovered};
-use gateway::journal::sim_storage::{DiskOp, SimStorage};
+use gateway::journal::sim_storage::{CrashModel, DiskOp, SimStorage};
 use gateway::journal::{Journal, JournalLimits, verify};
 use protocol::ids::{GatewayId, Incarnation};
 use protocol::record::{Record, Route};
@@ -67,6 +67,8 @@ pub(super) struct Home {
     pub(super) next_sign: usize,
     pub(super) records: u64,
     polled_ver: u64,
+    /// Bytes may stand behind the last confirmed write.
+    unconfirmed: bool,
 }
 
 impl Home {
@@ -97,6 +99,7 @@ impl Home {
             next_sign: 0,
             records: 0,
             polled_ver: 0,
+            unconfirmed: false,
         })
     }
 
@@ -140,10 +143,11 @@ impl World {
                 return;
             }
         };
-        for damage in recovery.damage.iter().filter(|damage| damage.may_lose_records()) {
+        let torn = self.watch.is_torn(home);
+        for damage in recovery.damage.iter().filter(|damage| damage.may_lose_records() && !torn) {
             self.watch.violated(Invariant::JournalVerifies, self.now_ms, home, damage.to_string());
         }
-        if !instant && recovery.unmended.is_none() {
+        if !instant && !torn && recovery.unmended.is_none() {
             match verify(&at.storage) {
                 Ok(report) if report.is_whole() => {}
                 Ok(report) => self.watch.violated(Invariant::JournalVerifies, self.now_ms, home, report.to_string()),
@@ -193,6 +197,10 @@ impl World {
         self.transcript.story(self.now_ms, format_args!("home {home}: gateway dies ({death:?})"));
         at.storage.halt_after(None);
         if let Death::PowerCut(keep) = death {
+            if keep == CrashModel::Some && at.unconfirmed {
+                self.watch.torn(home);
+            }
+            at.unconfirmed = false;
             at.storage.crash(keep, self.dice.throw());
             at.boot = self.dice.throw();
             at.boot_ms = self.now_ms;
@@ -330,6 +338,7 @@ impl World {
                 match process.journal.write(&records) {
                     Ok(written) => {
                         self.watch.written(home, &records);
+                        at.unconfirmed = false;
                         if self.transcript.keeps(super::Detail::Story) {
                             for record in records.iter().filter(|record| record.body.route() == Route::Emergency) {
                                 let what = super::watch::name(&record.body);
@@ -343,6 +352,7 @@ impl World {
                     }
                     Err(error) => {
                         self.transcript.step(self.now_ms, format_args!("home {home}: disk: {error:?}"));
+                        at.unconfirmed = true;
                         at.inbox.push_back(Completion::WriteFailed);
                     }
                 }
@@ -356,12 +366,11 @@ impl World {
             DiskTask::Load { from_seq, limit } => {
                 let completion = match process.journal.read(from_seq, limit) {
                     Ok(records) => {
-                        let full = records.len() >= limit;
-                        let last = records.last().map(|record| record.seq).filter(|_| full);
+                        let last = records.last().map(|record| record.seq);
                         let through_seq = last.unwrap_or_else(|| process.journal.head().0.saturating_sub(1));
                         Completion::Loaded { records, through_seq }
                     }
-                    Err(_) => Completion::Loaded { records: Vec::new(), through_seq: from_seq - 1 },
+                    Err(_) => Completion::LoadFailed,
                 };
                 at.inbox.push_back(completion);
             }
@@ -378,6 +387,7 @@ impl World {
     fn die_writing(&mut self, home: usize) {
         let changes = self.dice.between(0, 4);
         let at = &mut self.homes[home];
+        at.unconfirmed = true;
         at.storage.halt_after(Some(changes));
         if let Some(process) = &mut at.process
             && let Some(DiskTask::Write { records, roll, low_water }) = process.disk.pop_front()
@@ -477,6 +487,7 @@ fn brief(completion: &Completion) -> String {
         | Completion::Polled(Err(_))
         | Completion::Written { .. }
         | Completion::WriteFailed
+        | Completion::LoadFailed
         | Completion::Told { .. }
         | Completion::Woken
         | Completion::Stopping => format!("{completion:?}"),

@@ -75,6 +75,7 @@ impl World {
             let running = home.process.as_ref().map_or(0, |process| process.engine.counters().records);
             self.tally.records += home.records + running;
         }
+        self.tally.recounted = self.watch.recounted();
         self.tally.home_days = self.config.homes as u64 * self.config.days;
         match self.watch.violation() {
             Some(violation) => Err(violation),
@@ -92,7 +93,7 @@ impl World {
             Due::Told { home, run, stage } => self.give(home, run, Completion::Told { stage, shown: true }),
             Due::Arrive(mail) => self.arrive(*mail),
             Due::Return { home, run, completion } => self.give(home, run, *completion),
-            Due::PollEnds { home: _, ticket } => self.poll_ends(ticket),
+            Due::PollEnds { ticket } => self.poll_ends(ticket),
             Due::CentreDeadline => self.centre_deadline(),
             Due::GatewayStart { home } => self.start_gateway(home),
             Due::CentreStart => self.start_centre(),
