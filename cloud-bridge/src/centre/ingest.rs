@@ -1,0 +1,105 @@
+//! The door for records: removed duplicates by key, checked hashes, true age; then the home's machine.
+
+use protocol::ids::Hash32;
+use protocol::record::{Record, Route, Stamp, chain};
+use protocol::uplink::{Receipt, Refusal};
+
+use super::{Centre, Changes, Uplink, UplinkDone};
+use crate::dispatch::{Arrival, Dispatch, Input};
+use crate::store::{Kept, NewRecord, Store, StoreError};
+
+/// Refusal: the key is stored with another hash.
+pub const HASH_CONFLICT: &str = "hash_conflict";
+
+/// Refusal: the hash is not that of the content, and no life depends on the record.
+pub const HASH_MISMATCH: &str = "hash_mismatch";
+
+/// Refusal: the record's content is not understood.
+pub const NOT_UNDERSTOOD: &str = "not_understood";
+
+impl<S: Store> Centre<S> {
+    pub(super) fn uplink(
+        &mut self,
+        now_ms: i64,
+        uplink: Uplink,
+        changes: &mut Changes,
+    ) -> Result<UplinkDone, StoreError> {
+        let Uplink { batch, salvaged, refused } = uplink;
+        let gateway = batch.gateway;
+        let mut done = UplinkDone { refused, ..UplinkDone::default() };
+        done.receipts.reserve(batch.records.len());
+        let mut home: Option<(Dispatch, Dispatch)> = None;
+        for record in batch.records {
+            let (key, hash) = (record.key(), record.hash);
+            let raw = salvaged.get(&key).map(String::as_str);
+            let verified = raw.is_none() && is_sealed(&record);
+            if !verified && raw.is_none() {
+                done.mismatches.push(key);
+                if record.body.route() != Route::Emergency {
+                    done.refused.push(Refusal { key, reason: HASH_MISMATCH.to_owned() });
+                    continue;
+                }
+            }
+            let new = NewRecord { gateway: &gateway, record: &record, received_at_ms: now_ms, verified, raw };
+            match self.store.put_record(new)? {
+                Kept::New => done.stored += 1,
+                Kept::Duplicate => {
+                    done.duplicates += 1;
+                    done.receipts.push(Receipt { key, hash });
+                    continue;
+                }
+                Kept::Conflict { .. } => {
+                    done.conflicts.push(key);
+                    done.refused.push(Refusal { key, reason: HASH_CONFLICT.to_owned() });
+                    continue;
+                }
+            }
+            done.salvaged += u32::from(raw.is_some());
+            done.receipts.push(Receipt { key, hash });
+            if !Dispatch::concerns(&record.body) {
+                continue;
+            }
+            let (home, _) = match &mut home {
+                Some(known) => known,
+                none => {
+                    let found = self.store.home(&gateway)?.unwrap_or_else(|| Dispatch::new(gateway.clone()));
+                    none.insert((found.clone(), found))
+                }
+            };
+            let settled = match Dispatch::opens(&gateway, &record) {
+                Some((life, id)) if !home.knows(life) && !home.orders.contains_key(&id) => {
+                    self.store.order(&id)?.is_some()
+                }
+                Some(_) | None => false,
+            };
+            let age_ms = age_ms(&batch.sent, &record.at);
+            let effects = home.handle(now_ms, Input::Record(Arrival { record, age_ms, settled }));
+            self.apply(now_ms, &gateway, effects, changes)?;
+        }
+        if let Some((home, before)) = &home
+            && home != before
+        {
+            self.keep(home, changes)?;
+        }
+        done.opened = changes.opened;
+        Ok(done)
+    }
+}
+
+/// Whether a record's hash is that of its content.
+fn is_sealed(record: &Record) -> bool {
+    let hash: Option<Hash32> = record.encode().ok().map(|bytes| chain(record.prev, &bytes));
+    hash == Some(record.hash)
+}
+
+/// How long before `sent` a stamp was made: exact within one boot, by trusted wall clocks across
+/// boots, else unknown.
+pub fn age_ms(sent: &Stamp, at: &Stamp) -> Option<u64> {
+    if sent.boot == at.boot {
+        return Some(sent.uptime_ms.saturating_sub(at.uptime_ms));
+    }
+    if sent.wall_trusted && at.wall_trusted {
+        return Some(u64::try_from(sent.wall_ms.saturating_sub(at.wall_ms)).unwrap_or(0));
+    }
+    None
+}

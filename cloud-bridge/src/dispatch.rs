@@ -1,0 +1,187 @@
+//! One home as the centre sees it: its open work orders, running pre-alarms and visits.
+//!
+//! Pure: given the time and one input it returns effects. It does no IO, reads no clock, draws
+//! nothing at random, logs nothing and never fails; odd input becomes an effect with a reason.
+
+use std::collections::BTreeMap;
+
+use protocol::ids::{GatewayId, LocalKey, RecordKey, WorkOrderId};
+use protocol::record::{Body, Record};
+
+pub mod alarm;
+pub mod close;
+pub mod command;
+pub mod effect;
+pub mod fuse;
+pub mod progress;
+pub mod timeline;
+pub mod visit;
+pub mod work_order;
+
+pub use close::{CloseCode, Closing, Outcome};
+pub use command::{Act, Command, Operator};
+pub use effect::{Effect, FeedKind, Notice, NoticeBody, Refused};
+pub use fuse::{Alarm, LifeState, Lifecycle};
+pub use timeline::{Actor, Entry, What};
+pub use work_order::WorkOrder;
+
+use effect::Effects;
+
+/// Received − occurred above which an arrival is late, milliseconds.
+pub const LATE_MS: i64 = 120_000;
+
+/// A record of the home that the store had not seen before.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// The record.
+    pub record: Record,
+    /// How long ago it was made, by the gateway's own clocks; none when they cannot tell, which counts as fresh.
+    pub age_ms: Option<u64>,
+    /// Whether the order that this record's lifecycle opens exists already and is not open any more.
+    pub settled: bool,
+}
+
+impl Arrival {
+    fn age(&self) -> i64 {
+        self.age_ms.map_or(0, |age| i64::try_from(age).unwrap_or(i64::MAX))
+    }
+
+    fn is_late(&self) -> bool {
+        self.age() > LATE_MS
+    }
+
+    fn occurred_at(&self, now_ms: i64) -> i64 {
+        now_ms.saturating_sub(self.age())
+    }
+}
+
+/// What can happen to a home at the centre.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A record arrived.
+    Record(Arrival),
+    /// An operator asks for something.
+    Command(Command),
+    /// A deadline may be due.
+    Deadline,
+}
+
+/// Why the home wants to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Deadline {
+    /// When a pre-alarm that nobody cancelled becomes an order.
+    FuseEnds(LocalKey),
+}
+
+/// One home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispatch {
+    /// The gateway that stands in it.
+    pub gateway: GatewayId,
+    /// Rises with every change of what the home may be told.
+    pub ver: u64,
+    /// Orders that are not closed.
+    pub orders: BTreeMap<WorkOrderId, WorkOrder>,
+    /// Pre-alarms and triggers, the latest [`fuse::LIFECYCLES_MAX`].
+    pub lifecycles: BTreeMap<LocalKey, Lifecycle>,
+}
+
+impl Dispatch {
+    /// A home of which nothing is known yet.
+    pub fn new(gateway: GatewayId) -> Self {
+        Self { gateway, ver: 0, orders: BTreeMap::new(), lifecycles: BTreeMap::new() }
+    }
+
+    /// Whether a record of this kind can change anything here; the rest is only stored.
+    pub fn concerns(body: &Body) -> bool {
+        match body {
+            Body::Trigger(_) | Body::PreAlarm(_) | Body::Cancelled(_) | Body::Visit(_) | Body::Reassured(_) => true,
+            Body::Started(_)
+            | Body::Stopped
+            | Body::Observed(_)
+            | Body::Link { .. }
+            | Body::Delivered(_)
+            | Body::DeviceListed(_) => false,
+        }
+    }
+
+    /// Takes one input at `now_ms` (Unix milliseconds of the centre) and says what follows from it.
+    #[must_use]
+    pub fn handle(&mut self, now_ms: i64, input: Input) -> Vec<Effect> {
+        let mut fx = Effects::at(now_ms);
+        match input {
+            Input::Record(arrival) => self.record(arrival, &mut fx),
+            Input::Command(command) => self.command(command, &mut fx),
+            Input::Deadline => self.end_fuses(&mut fx),
+        }
+        self.ver += u64::from(fx.changed_orders());
+        fx.into_vec()
+    }
+
+    /// The earliest moment at which [`Input::Deadline`] would do something, and why.
+    pub fn next_deadline(&self) -> Option<(i64, Deadline)> {
+        self.burning().map(|(key, due_ms)| (due_ms, Deadline::FuseEnds(key))).min()
+    }
+
+    /// Whether the home remembers the lifecycle that `key` belongs to.
+    pub fn knows(&self, key: LocalKey) -> bool {
+        self.lifecycles.contains_key(&key)
+    }
+
+    /// The order that a record opens if it opens one: of the pre-alarm it goes on from, else its own.
+    pub fn opens(gateway: &GatewayId, record: &Record) -> Option<(LocalKey, WorkOrderId)> {
+        let key = match &record.body {
+            Body::Trigger(trigger) => trigger.follows.unwrap_or(record.key()),
+            Body::PreAlarm(_) => record.key(),
+            Body::Cancelled(_)
+            | Body::Visit(_)
+            | Body::Reassured(_)
+            | Body::Started(_)
+            | Body::Stopped
+            | Body::Observed(_)
+            | Body::Link { .. }
+            | Body::Delivered(_)
+            | Body::DeviceListed(_) => return None,
+        };
+        Some((key, order_id(gateway, key)))
+    }
+
+    fn record(&mut self, arrival: Arrival, fx: &mut Effects) {
+        match &arrival.record.body {
+            Body::Trigger(trigger) => {
+                let trigger = trigger.clone();
+                self.trigger(&arrival, trigger, fx);
+            }
+            Body::PreAlarm(pre_alarm) => {
+                let pre_alarm = pre_alarm.clone();
+                self.pre_alarm(&arrival, pre_alarm, fx);
+            }
+            Body::Cancelled(cancelled) => {
+                let cancelled = cancelled.clone();
+                self.cancelled(&arrival, cancelled, fx);
+            }
+            Body::Visit(visit) => {
+                let visit = visit.clone();
+                self.visit(&arrival, visit, fx);
+            }
+            Body::Reassured(reassured) => {
+                let reassured = reassured.clone();
+                self.reassured(&arrival, &reassured, fx);
+            }
+            Body::Started(_)
+            | Body::Stopped
+            | Body::Observed(_)
+            | Body::Link { .. }
+            | Body::Delivered(_)
+            | Body::DeviceListed(_) => {}
+        }
+    }
+}
+
+/// The order opened by the record `key` of `gateway`.
+pub fn order_id(gateway: &GatewayId, key: LocalKey) -> WorkOrderId {
+    WorkOrderId::opened_by(&RecordKey { gateway: gateway.clone(), local: key })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,252 @@
+//! The versioned form in which a home's aggregate and an order stand in a database.
+//!
+//! The only place where the pure machine's state meets serde; a change of form is a new version.
+
+use std::collections::BTreeMap;
+
+use protocol::feed::OrderState;
+use protocol::ids::{GatewayId, LocalKey, WorkOrderId};
+use protocol::trigger::{OrderClass, Reason, TriggerKind};
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+use crate::dispatch::work_order::Presence;
+use crate::dispatch::{Alarm, CloseCode, Closing, Dispatch, LifeState, Lifecycle, Outcome, WorkOrder};
+
+/// The newest version of both forms.
+const VERSION: u8 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct HomeSnapshot {
+    v: u8,
+    gateway: GatewayId,
+    ver: u64,
+    orders: Vec<OrderSnapshot>,
+    lifecycles: Vec<LifeSnapshot>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OrderSnapshot {
+    v: u8,
+    id: WorkOrderId,
+    gateway: GatewayId,
+    ver: u64,
+    class: OrderClass,
+    kind: TriggerKind,
+    priority: u8,
+    state: OrderState,
+    reason: Reason,
+    presses: u32,
+    manual: bool,
+    owner: Option<String>,
+    responder: Option<String>,
+    presence: Option<PresenceSnapshot>,
+    retracted: bool,
+    late: bool,
+    opened_by: LocalKey,
+    linked: Option<WorkOrderId>,
+    opened_at_ms: i64,
+    occurred_at_ms: i64,
+    updated_at_ms: i64,
+    claimed_at_ms: Option<i64>,
+    closing: Option<ClosingSnapshot>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PresenceSnapshot {
+    ByWord,
+    Caregiver(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct ClosingSnapshot {
+    code: String,
+    outcome: Option<String>,
+    by: String,
+    at_ms: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LifeSnapshot {
+    key: LocalKey,
+    since_ms: i64,
+    state: LifeStateSnapshot,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum LifeStateSnapshot {
+    Burning {
+        due_ms: i64,
+        kind: TriggerKind,
+        device: String,
+        key: String,
+        room: Option<String>,
+        late_ms: Option<i64>,
+        occurred_at_ms: i64,
+    },
+    Cancelled {
+        device: String,
+    },
+    Raised {
+        order: WorkOrderId,
+        confirmed: bool,
+    },
+}
+
+/// Writes a home.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn write_home(home: &Dispatch) -> Result<String, StoreError> {
+    let Dispatch { gateway, ver, orders, lifecycles } = home;
+    let snapshot = HomeSnapshot {
+        v: VERSION,
+        gateway: gateway.clone(),
+        ver: *ver,
+        orders: orders.values().map(order_out).collect(),
+        lifecycles: lifecycles.iter().map(life_out).collect(),
+    };
+    serde_json::to_string(&snapshot).map_err(|source| StoreError::Unreadable { what: "home", source })
+}
+
+/// Reads a home.
+///
+/// # Errors
+/// When the text is not a home of a known version.
+pub fn read_home(text: &str) -> Result<Dispatch, StoreError> {
+    let snapshot: HomeSnapshot =
+        serde_json::from_str(text).map_err(|source| StoreError::Unreadable { what: "home", source })?;
+    if snapshot.v > VERSION {
+        return Err(StoreError::Invalid { what: "home's version" });
+    }
+    let mut orders = BTreeMap::new();
+    for order in snapshot.orders {
+        let order = order_in(order)?;
+        orders.insert(order.id.clone(), order);
+    }
+    let lifecycles = snapshot.lifecycles.into_iter().map(life_in).collect();
+    Ok(Dispatch { gateway: snapshot.gateway, ver: snapshot.ver, orders, lifecycles })
+}
+
+/// Writes an order.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn write_order(order: &WorkOrder) -> Result<String, StoreError> {
+    serde_json::to_string(&order_out(order)).map_err(|source| StoreError::Unreadable { what: "order", source })
+}
+
+/// Reads an order.
+///
+/// # Errors
+/// When the text is not an order of a known version.
+pub fn read_order(text: &str) -> Result<WorkOrder, StoreError> {
+    order_in(serde_json::from_str(text).map_err(|source| StoreError::Unreadable { what: "order", source })?)
+}
+
+fn order_out(order: &WorkOrder) -> OrderSnapshot {
+    let order = order.clone();
+    OrderSnapshot {
+        v: VERSION,
+        id: order.id,
+        gateway: order.gateway,
+        ver: order.ver,
+        class: order.class,
+        kind: order.kind,
+        priority: order.priority,
+        state: order.state,
+        reason: order.reason,
+        presses: order.presses,
+        manual: order.manual,
+        owner: order.owner,
+        responder: order.responder,
+        presence: order.presence.map(|presence| match presence {
+            Presence::ByWord => PresenceSnapshot::ByWord,
+            Presence::Caregiver(caregiver) => PresenceSnapshot::Caregiver(caregiver),
+        }),
+        retracted: order.retracted,
+        late: order.late,
+        opened_by: order.opened_by,
+        linked: order.linked,
+        opened_at_ms: order.opened_at_ms,
+        occurred_at_ms: order.occurred_at_ms,
+        updated_at_ms: order.updated_at_ms,
+        claimed_at_ms: order.claimed_at_ms,
+        closing: order.closing.map(|closing| ClosingSnapshot {
+            code: closing.code.as_str().to_owned(),
+            outcome: closing.outcome.map(|outcome| outcome.as_str().to_owned()),
+            by: closing.by,
+            at_ms: closing.at_ms,
+        }),
+    }
+}
+
+fn order_in(order: OrderSnapshot) -> Result<WorkOrder, StoreError> {
+    if order.v > VERSION {
+        return Err(StoreError::Invalid { what: "order's version" });
+    }
+    let closing = match order.closing {
+        None => None,
+        Some(ClosingSnapshot { code, outcome, by, at_ms }) => Some(Closing {
+            code: CloseCode::parse(&code).ok_or(StoreError::Invalid { what: "close code" })?,
+            outcome: match outcome {
+                None => None,
+                Some(outcome) => Some(Outcome::parse(&outcome).ok_or(StoreError::Invalid { what: "outcome" })?),
+            },
+            by,
+            at_ms,
+        }),
+    };
+    Ok(WorkOrder {
+        id: order.id,
+        gateway: order.gateway,
+        ver: order.ver,
+        class: order.class,
+        kind: order.kind,
+        priority: order.priority,
+        state: order.state,
+        reason: order.reason,
+        presses: order.presses,
+        manual: order.manual,
+        owner: order.owner,
+        responder: order.responder,
+        presence: order.presence.map(|presence| match presence {
+            PresenceSnapshot::ByWord => Presence::ByWord,
+            PresenceSnapshot::Caregiver(caregiver) => Presence::Caregiver(caregiver),
+        }),
+        retracted: order.retracted,
+        late: order.late,
+        opened_by: order.opened_by,
+        linked: order.linked,
+        opened_at_ms: order.opened_at_ms,
+        occurred_at_ms: order.occurred_at_ms,
+        updated_at_ms: order.updated_at_ms,
+        claimed_at_ms: order.claimed_at_ms,
+        closing,
+    })
+}
+
+fn life_out((key, life): (&LocalKey, &Lifecycle)) -> LifeSnapshot {
+    let state = match life.state.clone() {
+        LifeState::Burning { due_ms, alarm } => {
+            let Alarm { kind, device, key, room, late_ms, occurred_at_ms } = alarm;
+            LifeStateSnapshot::Burning { due_ms, kind, device, key, room, late_ms, occurred_at_ms }
+        }
+        LifeState::Cancelled { device } => LifeStateSnapshot::Cancelled { device },
+        LifeState::Raised { order, confirmed } => LifeStateSnapshot::Raised { order, confirmed },
+    };
+    LifeSnapshot { key: *key, since_ms: life.since_ms, state }
+}
+
+fn life_in(life: LifeSnapshot) -> (LocalKey, Lifecycle) {
+    let state = match life.state {
+        LifeStateSnapshot::Burning { due_ms, kind, device, key, room, late_ms, occurred_at_ms } => {
+            LifeState::Burning { due_ms, alarm: Alarm { kind, device, key, room, late_ms, occurred_at_ms } }
+        }
+        LifeStateSnapshot::Cancelled { device } => LifeState::Cancelled { device },
+        LifeStateSnapshot::Raised { order, confirmed } => LifeState::Raised { order, confirmed },
+    };
+    (life.key, Lifecycle { since_ms: life.since_ms, state })
+}
