@@ -11,6 +11,9 @@ use protocol::settings::{Problem, Reading, Table};
 /// Shortest credential, characters.
 pub const TOKEN_CHARS_MIN: usize = 32;
 
+/// How every credential of the example file begins.
+const EXAMPLE_CREDENTIAL: &str = "replace-this";
+
 /// Where the API listens unless configured otherwise.
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:8480";
 
@@ -104,6 +107,12 @@ pub struct CentreConfig {
 }
 
 impl CentreConfig {
+    /// How many credentials are still those of the example file; the service does not run with any.
+    pub fn example_credentials(&self) -> usize {
+        let tokens = self.gateways.values().chain(self.users.iter().map(|user| &user.token));
+        tokens.filter(|token| token.0.starts_with(EXAMPLE_CREDENTIAL)).count()
+    }
+
     /// Reads a configuration text.
     ///
     /// # Errors

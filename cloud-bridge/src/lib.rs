@@ -14,3 +14,6 @@ pub mod outlet;
 pub mod server;
 pub mod store;
 pub mod writer;
+
+#[cfg(test)]
+mod testing;

@@ -30,6 +30,9 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// Credentials that everybody can read.
+    #[error("{0} credentials are those of the example file; put random ones in their place")]
+    ExampleCredentials(usize),
     /// The port is taken.
     #[error("{0} is already in use; stop the other program or change `listen`")]
     PortTaken(SocketAddr),
@@ -97,6 +100,10 @@ impl Running {
     /// # Errors
     /// Says what cannot be opened, bound or used.
     pub async fn start(config: &CentreConfig) -> Result<Self, ServeError> {
+        match config.example_credentials() {
+            0 => {}
+            count => return Err(ServeError::ExampleCredentials(count)),
+        }
         let listener = TcpListener::bind(config.listen).map_err(|source| match source.kind() {
             std::io::ErrorKind::AddrInUse => ServeError::PortTaken(config.listen),
             _other => ServeError::Listen { address: config.listen, source },
