@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What the product's tests, demo and benchmarks share: real programs, real sockets, real disks.
+
+pub mod harness;
