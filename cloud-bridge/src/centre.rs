@@ -103,6 +103,8 @@ pub enum Answer {
 /// What became of a batch of records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UplinkDone {
+    /// Version of the home's orders after these records; 0 where no emergency record was among them.
+    pub ver: u64,
     /// One per record stored now or before.
     pub receipts: Vec<Receipt>,
     /// Records that are not stored.

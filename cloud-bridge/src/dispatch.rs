@@ -99,6 +99,7 @@ impl Dispatch {
             Body::Started(_)
             | Body::Stopped
             | Body::Observed(_)
+            | Body::Resolved(_)
             | Body::Link { .. }
             | Body::Delivered(_)
             | Body::DeviceListed(_) => false,
@@ -139,6 +140,7 @@ impl Dispatch {
             | Body::Started(_)
             | Body::Stopped
             | Body::Observed(_)
+            | Body::Resolved(_)
             | Body::Link { .. }
             | Body::Delivered(_)
             | Body::DeviceListed(_) => return None,
@@ -171,6 +173,7 @@ impl Dispatch {
             Body::Started(_)
             | Body::Stopped
             | Body::Observed(_)
+            | Body::Resolved(_)
             | Body::Link { .. }
             | Body::Delivered(_)
             | Body::DeviceListed(_) => {}

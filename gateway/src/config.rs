@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use protocol::ids::GatewayId;
 use protocol::settings::{Problem, Reading, Table};
+use protocol::visit::Datum;
 
 use crate::decode::{DecoderConfig, Role, UnknownDevices};
 use crate::engine::EngineLimits;
 use crate::home::fall::FallRules;
 use crate::home::reassurance::ReassuranceRules;
-use crate::home::visit::{Point, VisitRules};
+use crate::home::visit::VisitRules;
+use crate::home::visit::place::Point;
 use crate::home::{HomeRules, Place};
 use crate::intake::embedded::ClientRights;
 use crate::intake::external::ExternalBroker;
@@ -24,6 +26,9 @@ mod rules;
 
 /// Shortest secret, characters.
 const SECRET_CHARS_MIN: usize = 32;
+
+/// Shortest secret of the presence code, bytes.
+const CODE_SECRET_BYTES_MIN: usize = 16;
 
 /// Everything one gateway is told.
 #[derive(Debug, Clone)]
@@ -344,7 +349,7 @@ fn home<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut VisitRu
     let longitude = table.decimal(reading, "longitude", -180.0..=180.0);
     rules.geofence_m = table.number(reading, "geofence_m", 30..=1_000, 150) as u32;
     match (latitude, longitude) {
-        (Some(latitude), Some(longitude)) => rules.home = Some(Point::from_degrees(latitude, longitude)),
+        (Some(latitude), Some(longitude)) => rules.home = Some(Point::from_datum(Datum::Wgs84, latitude, longitude)),
         (None, None) => {}
         _ => reading.note(table.line(), &table.key("latitude"), "latitude and longitude go together (WGS-84)"),
     }
@@ -354,12 +359,34 @@ fn home<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut VisitRu
 fn visits<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut VisitRules) {
     let mut table = root.table(reading, "visits");
     let decode = |text: &str| {
-        crate::home::visit::decode_secret(text)
+        base32(text)
+            .filter(|secret| secret.len() >= CODE_SECRET_BYTES_MIN)
             .ok_or("is not base32 of at least 16 bytes; make one at random, 26 or more of A-Z and 2-7")
     };
     rules.code_secret = table.parsed(reading, "code_secret", decode);
     rules.caregivers = table.texts(reading, "caregivers").unwrap_or_default().into_iter().collect();
     table.finish(reading);
+}
+
+/// RFC 4648 base32 without padding, as authenticator programs write secrets.
+fn base32(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let (mut bits, mut word) = (0_u32, 0_u32);
+    for letter in text.trim_end_matches('=').bytes() {
+        let value = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a',
+            b'2'..=b'7' => letter - b'2' + 26,
+            _ => return None,
+        };
+        word = (word << 5 | u32::from(value)) & 0xfff;
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((word >> bits & 0xff) as u8);
+        }
+    }
+    Some(bytes)
 }
 
 fn times<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRules) -> (OutboxTimes, EngineLimits) {

@@ -47,8 +47,8 @@ pub struct Refusal {
 pub struct UplinkAnswer {
     /// [`crate::WIRE_VERSION`].
     pub v: u8,
-    /// Version of the home's state at the centre after this commit; a downlink answer of an older
-    /// version does not yet know these records.
+    /// Version of the home's orders after this commit, 0 where no emergency record was among them;
+    /// a downlink answer of an older version does not yet know these records.
     pub ver: u64,
     /// One receipt per record stored now or before.
     pub receipts: Vec<Receipt>,

@@ -105,6 +105,17 @@ pub enum VisitException {
     CodeReused,
     /// The code is not the home's.
     CodeWrong,
+    /// A check-out of a caregiver who is not checked in.
+    NoCheckIn,
+}
+
+/// A datum that a position seems to be in, other than the one named or assumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SuspectedDatum {
+    /// The datum.
+    pub datum: Datum,
+    /// Geodesic distance to the home in it, metres.
+    pub distance_m: u32,
 }
 
 /// A check-in or check-out as the gateway recorded and graded it.
@@ -130,4 +141,13 @@ pub struct VisitRecord {
     pub outcome: Option<String>,
     /// Door or motion seen in the home around it.
     pub home_evidence: bool,
+    /// The datum that `distance_m` was computed in: the one named, else WGS-84.
+    #[serde(default)]
+    pub datum: Option<Datum>,
+    /// The datum in which the position would be inside the geofence, where the one used has it outside.
+    #[serde(default)]
+    pub suspected: Option<SuspectedDatum>,
+    /// The time step whose code was given; used up by it.
+    #[serde(default)]
+    pub code_step: Option<u64>,
 }

@@ -68,6 +68,13 @@ pub async fn load(
     options: LoadOptions,
     stop: impl Future<Output = ()>,
 ) -> Result<LoadReport, LoadError> {
+    tokio::select! {
+        report = burst(home, broker, options) => report,
+        () = stop => Err(LoadError::Interrupted),
+    }
+}
+
+async fn burst(home: &[HomeDevice], broker: &BrokerConfig, options: LoadOptions) -> Result<LoadReport, LoadError> {
     let button = home.iter().find(|device| device.kind == DeviceKind::Sos).ok_or(LoadError::NoButton)?;
     let sensors: Vec<&HomeDevice> = home.iter().filter(|device| device.kind == DeviceKind::Motion).collect();
     let mut bridge = RadioBridge::new(home.iter().map(|entry| entry.device(0)));
@@ -75,17 +82,12 @@ pub async fn load(
     wires.connected(Duration::from_secs(10)).await.map_err(LoadError::NoBroker)?;
     wires.publish(bridge.start()).await.map_err(LoadError::Closed)?;
     wires.settled().await.map_err(LoadError::Closed)?;
-    tokio::pin!(stop);
     let pace = Pace::start(Duration::ZERO, Speed::Times(1.0));
     let (answers_tx, mut answers) = mpsc::unbounded_channel();
     let mut sent: u32 = 0;
     for _ in 0..options.presses {
         for index in 0..=options.motions_per_press {
-            tokio::select! {
-                biased;
-                () = &mut stop => return Err(LoadError::Interrupted),
-                () = pace.until(Duration::from_secs_f64(f64::from(sent) / options.rate)) => {}
-            }
+            pace.until(Duration::from_secs_f64(f64::from(sent) / options.rate)).await;
             sent += 1;
             let sensor = sensors.get(usize::try_from(index).unwrap_or(0) % sensors.len().max(1));
             if index == options.motions_per_press {

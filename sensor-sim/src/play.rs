@@ -127,7 +127,14 @@ pub async fn play(
         }
         stage.step(&wires, scenario, step).await?;
     }
-    let outcome = tokio::time::timeout(LAST_CONFIRMATIONS, wires.settled()).await;
+    let settled = tokio::time::timeout(LAST_CONFIRMATIONS, wires.settled());
+    let outcome = tokio::select! {
+        outcome = settled => outcome,
+        () = &mut stop => {
+            let steps = scenario.steps.len();
+            return Err(PlayError::Interrupted { played: steps, steps });
+        }
+    };
     let standing = wires.close().await;
     match outcome {
         Ok(Ok(_)) => Ok(standing),

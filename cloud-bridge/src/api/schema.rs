@@ -103,6 +103,8 @@ described! {
     UplinkAnswer {
         /// Version, 1.
         v: u8,
+        /// Version of the home's orders after these records; 0 where no emergency record was among them.
+        ver: u64,
         /// One per record stored now or before.
         receipts: Vec<Receipt>,
         /// Records that are not stored.

@@ -32,7 +32,7 @@ pub(super) async fn uplink(
     match app.0.writer.ask(Request::Uplink(uplink)).await? {
         Answer::Uplink(done) => {
             shout(&gateway, &done);
-            Ok(Json(UplinkAnswer { v: WIRE_VERSION, receipts: done.receipts, refused: done.refused }))
+            Ok(Json(UplinkAnswer { v: WIRE_VERSION, ver: done.ver, receipts: done.receipts, refused: done.refused }))
         }
         Answer::Unavailable { .. }
         | Answer::Done { .. }

@@ -28,6 +28,7 @@ impl<S: Store> Centre<S> {
         let gateway = batch.gateway;
         let mut done = UplinkDone { refused, ..UplinkDone::default() };
         done.receipts.reserve(batch.records.len());
+        let tells_orders = batch.records.iter().any(|record| record.body.route() == Route::Emergency);
         let mut home: Option<(Dispatch, Dispatch)> = None;
         for record in batch.records {
             let (key, hash) = (record.key(), record.hash);
@@ -80,6 +81,12 @@ impl<S: Store> Centre<S> {
             && home != before
         {
             self.keep(home, changes)?;
+        }
+        if tells_orders {
+            done.ver = match &home {
+                Some((home, _)) => home.ver,
+                None => self.store.home(&gateway)?.map_or(0, |home| home.ver),
+            };
         }
         done.opened = changes.opened;
         Ok(done)

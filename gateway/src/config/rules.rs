@@ -53,10 +53,8 @@ fn rule<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>) -> Option<GenericR
         Preset::ShellyGen1 | Preset::ShellyGen2 => {
             let id = name("id");
             let input = table.number(reading, "input", 0..=7, 0) as u8;
-            let rule = match preset {
-                Preset::ShellyGen1 => GenericRule::shelly_gen1_input,
-                _ => GenericRule::shelly_gen2_input,
-            };
+            let gen1 = matches!(preset, Preset::ShellyGen1);
+            let rule = if gen1 { GenericRule::shelly_gen1_input } else { GenericRule::shelly_gen2_input };
             Some(rule(device, &id, input, role?))
         }
         Preset::Rtl433Code => {

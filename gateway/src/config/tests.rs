@@ -1,1 +1,155 @@
+use expect_test::{Expect, expect};
 
+use super::*;
+
+const GOOD: &str = r#"
+gateway = "home-1"
+data_dir = "/tmp/home-1"
+[centre]
+paths = ["https://centre.example.org"]
+token = "0123456789abcdef0123456789abcdef"
+[[mqtt.client]]
+name = "zigbee2mqtt"
+password = "a-long-password"
+publish = ["zigbee2mqtt/#"]
+subscribe = []
+"#;
+
+fn check(text: &str, expected: Expect) {
+    let told = match GatewayConfig::read(text) {
+        Ok(_) => "good\n".to_owned(),
+        Err(problems) => problems.iter().map(|problem| format!("{problem}\n")).collect(),
+    };
+    expected.assert_eq(&told);
+}
+
+#[test]
+fn the_example_is_good_and_says_what_its_comments_promise() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/home.toml")).unwrap();
+    let config = GatewayConfig::read(&text).unwrap();
+    assert_eq!(config.centre.paths.len(), 2);
+    assert_eq!(config.decoder.devices.get("bed pad"), Some(&Role::Bed));
+    assert_eq!(config.decoder.rules.len(), 2);
+    assert_eq!((config.rules.fall, config.rules.reassurance), (FallRules::default(), ReassuranceRules::default()));
+    let defaults = (EngineLimits::default(), OutboxTimes::default(), JournalLimits::default());
+    assert_eq!((config.limits, config.outbox, config.journal), defaults);
+    assert!(config.rules.visit.home.is_some() && config.rules.visit.code_secret.is_some());
+}
+
+#[test]
+fn the_least_configuration_is_good() {
+    check(GOOD, expect!["good\n"]);
+}
+
+#[test]
+fn an_empty_configuration_names_everything_it_needs() {
+    check(
+        "",
+        expect![[r#"
+            line 1: centre.paths: is required: the centre's addresses in the order they are tried
+            line 1: centre.token: is required
+            line 1: data_dir: is required
+            line 1: gateway: is required
+            line 1: mqtt.client: at least one [[mqtt.client]] is needed, or no device can sign in
+        "#]],
+    );
+}
+
+#[test]
+fn plain_http_is_refused_off_loopback() {
+    check(
+        &GOOD.replace("https://centre.example.org", "http://10.0.0.1:8480"),
+        expect![[r#"
+            line 5: centre.paths: `http://10.0.0.1:8480` is plain HTTP, which is accepted on loopback only; use https
+        "#]],
+    );
+    check(&GOOD.replace("https://centre.example.org", "http://127.0.0.1:8480"), expect!["good\n"]);
+}
+
+#[test]
+fn a_short_secret_is_refused() {
+    check(
+        &GOOD.replace("0123456789abcdef0123456789abcdef", "secret"),
+        expect![[r#"
+            line 6: centre.token: has 6 characters; a secret needs at least 32, made at random
+        "#]],
+    );
+}
+
+#[test]
+fn a_value_outside_its_safe_range_is_refused() {
+    check(
+        &format!("{GOOD}\n[rules]\nfall_prealarm_secs = 5\ncentre_wait_secs = 600\n"),
+        expect![[r#"
+            line 14: rules.fall_prealarm_secs: 5 is outside 15–45; the default is 30
+            line 15: rules.centre_wait_secs: 600 is outside 5–60; the default is 30
+        "#]],
+    );
+}
+
+#[test]
+fn an_unknown_role_a_doubled_device_and_a_misspelt_key_are_told_together() {
+    check(
+        &format!("{GOOD}\n[[device]]\nname = \"a\"\nrole = \"sus\"\n[[device]]\nname = \"a\"\nrom = \"hall\"\n"),
+        expect![[r#"
+            line 15: device[1].role: `sus` is not one of sos, assistance, im_fine, fall, motion, presence, door, exit_door, bed, water, smoke, gas, co, vibration, ignore
+            line 17: device[2].name: `a` is configured twice
+            line 18: device[2].rom: is not a known key; did you mean `room`?
+        "#]],
+    );
+}
+
+#[test]
+fn half_a_position_is_refused() {
+    check(
+        &format!("{GOOD}\n[home]\nlatitude = 41.8\n"),
+        expect![[r#"
+            line 13: home.latitude: latitude and longitude go together (WGS-84)
+        "#]],
+    );
+}
+
+#[test]
+fn a_topic_filter_that_is_none_is_refused() {
+    check(
+        &GOOD.replace("zigbee2mqtt/#", "zigbee2mqtt#"),
+        expect![[r#"
+            line 10: mqtt.client[1].publish: `zigbee2mqtt#` is not an MQTT topic filter
+        "#]],
+    );
+}
+
+#[test]
+fn a_gateway_name_with_a_space_is_refused() {
+    check(
+        &GOOD.replace("home-1\"\n", "Home 1\"\n").replacen("/tmp/Home 1", "/tmp/home-1", 1),
+        expect![[r#"
+            line 2: gateway: `Home 1` is not a valid gateway id: use 1 to 64 of a-z, 0-9 and -
+        "#]],
+    );
+}
+
+#[test]
+fn a_broken_rule_names_what_it_lacks() {
+    check(
+        &format!("{GOOD}\n[[rule]]\ndevice = \"x\"\ntopic = \"a/#/b\"\n"),
+        expect![[r#"
+            line 13: rule[1].role: is required: what the device is for
+            line 15: rule[1].topic: `a/#/b` is not a topic pattern: `+` stands for a whole level, `#` for the last ones, and it must not be empty
+        "#]],
+    );
+}
+
+#[test]
+fn an_external_broker_needs_its_address_and_hears_life_safety_apart() {
+    let external = GOOD.replace("[[mqtt.client]]\nname = \"zigbee2mqtt\"\npassword = \"a-long-password\"\npublish = [\"zigbee2mqtt/#\"]\nsubscribe = []", "[mqtt]\nmode = \"external\"\nbroker = \"127.0.0.1:1883\"\n[[device]]\nname = \"sos bedside\"\nrole = \"sos\"");
+    let config = GatewayConfig::read(&external).unwrap();
+    let IntakeConfig::External(broker) = config.intake else { panic!("not external") };
+    assert!(broker.life_safety_topics.contains("zigbee2mqtt/sos bedside"));
+    check(
+        &external.replace("broker = \"127.0.0.1:1883\"", "broker = \"somewhere\""),
+        expect![[r#"
+            line 9: mqtt.broker: write host:port
+        "#]],
+    );
+}

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use self::fall::{FallRules, Falls};
 use self::reassurance::{Reassurance, ReassuranceRules};
-use self::visit::{HomeEvidence, VisitMessage, VisitRules, Visits};
-use crate::decode::Role;
+use self::visit::{HomeEvidence, VisitRules, Visits};
+use crate::decode::{Role, VisitMessage};
 
 pub mod fall;
 pub mod reassurance;
@@ -195,10 +195,10 @@ impl Home {
             }
             Input::Visit(message) => {
                 let evidence = HomeEvidence {
-                    door_ago_ms: ago(now, self.evidence.door),
-                    motion_ago_ms: ago(now, self.evidence.motion),
+                    last_door_uptime_ms: uptime_of(now, self.evidence.door),
+                    last_motion_uptime_ms: uptime_of(now, self.evidence.motion),
                 };
-                let record = self.visits.verify(now, message, &evidence, &self.rules.visit);
+                let record = self.visits.verify(now, message, evidence, &self.rules.visit);
                 effects.push(Effect::Record(Body::Visit(record)));
             }
             Input::Cancel(device) => self.falls.cancel(device, &mut effects),
@@ -335,9 +335,9 @@ fn observed(observation: &Observation, room: Option<String>) -> Effect {
     }))
 }
 
-/// Milliseconds since `then`, where both are of one boot; across boots it is unknowable.
-fn ago(now: &Stamp, then: Option<Stamp>) -> Option<u64> {
-    then.filter(|then| then.boot == now.boot).map(|then| now.uptime_ms.saturating_sub(then.uptime_ms))
+/// When something of this boot was, milliseconds of uptime; across boots it is unknowable.
+fn uptime_of(now: &Stamp, then: Option<Stamp>) -> Option<u64> {
+    then.filter(|then| then.boot == now.boot).map(|then| then.uptime_ms)
 }
 
 /// The identity of the lifecycle a record opens.

@@ -81,7 +81,7 @@ pub async fn start(
         .busy_check_enable(false)
         .build()
         .await;
-    *context.extends.retain_mut().await = Box::new(RetainedMessages::new());
+    *context.extends.retain_mut().await = Box::new(RetainedMessages::default());
     let gate = Arc::new(Gate { clients, intake });
     let register = context.extends.hook_mgr().register();
     for hook in

@@ -14,16 +14,10 @@ use rmqtt::types::{Retain, TopicFilter, TopicName};
 const RETAINED_MAX: isize = 10_000;
 
 /// The broker's retained messages.
+#[derive(Default)]
 pub struct RetainedMessages {
     held: DefaultRetainStorage,
     refused: AtomicU64,
-}
-
-impl RetainedMessages {
-    /// No message yet.
-    pub fn new() -> Self {
-        Self { held: DefaultRetainStorage::new(), refused: AtomicU64::new(0) }
-    }
 }
 
 #[async_trait]

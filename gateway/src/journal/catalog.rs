@@ -111,8 +111,8 @@ impl Catalog {
     }
 }
 
-/// Sequence from which on records of segment `index` are superseded: its successors begin there.
-pub(super) fn superseded_from(segments: &[Segment], index: usize) -> u64 {
+/// Sequence below which all records of segment `index` are: its successors begin there.
+pub(super) fn end_seq(segments: &[Segment], index: usize) -> u64 {
     let later = segments.get(index + 1..).unwrap_or_default();
     later.iter().filter_map(|segment| segment.header.as_ref()).map(|header| header.first_seq).min().unwrap_or(u64::MAX)
 }

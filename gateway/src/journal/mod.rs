@@ -17,12 +17,11 @@ mod walk;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::io;
 
 use protocol::ids::Hash32;
 use protocol::record::Record;
 
-use catalog::{Segment, aside_name, segment_name, superseded_from};
+use catalog::{Segment, aside_name, end_seq, segment_name};
 use format::{Header, header_bytes, put_frame};
 use walk::{Step, Walk};
 
@@ -149,20 +148,20 @@ impl<S: Storage> Journal<S> {
     ///
     /// # Errors
     /// [`JournalError::Encode`] and [`JournalError::OutOfOrder`] with nothing written. After
-    /// [`JournalError::Io`] the records may or may not be found again at the next start; they may be
-    /// written again, and the journal recovers by itself when the disk does.
+    /// [`JournalError::Io`] the records may or may not be found again at the next start. The same ones may
+    /// be written again, or left out; their numbers are never given to others. The journal recovers by
+    /// itself when the disk does.
     pub fn write(&mut self, records: &[Record]) -> Result<Written, JournalError> {
         let Some(last) = records.last() else { return Ok(self.written()) };
         self.encode(records)?;
         self.mend()?;
         let Some(segment) = self.segments.last_mut() else { return Ok(self.written()) };
-        let appended = self.storage.append(&self.active, &self.buffer);
-        if let Err(source) = appended {
-            return Err(self.fell("append to", source));
-        }
-        if let Err(source) = self.storage.sync(&self.active) {
-            return Err(self.fell("sync", source));
-        }
+        // Set back only when all is durable: whatever fails before, the next call cuts it off first.
+        self.tail = Tail::Doubtful;
+        let name = &*self.active;
+        self.storage.append(name, &self.buffer).map_err(|source| JournalError::io("append to", name, source))?;
+        self.storage.sync(name).map_err(|source| JournalError::io("sync", name, source))?;
+        self.tail = Tail::Ready;
         segment.bytes += self.buffer.len() as u64;
         self.next_seq = last.seq.saturating_add(1);
         self.head_hash = last.hash;
@@ -188,13 +187,6 @@ impl<S: Storage> Journal<S> {
     fn written(&self) -> Written {
         let segment_bytes = self.segments.last().map_or(0, |segment| segment.bytes);
         Written { segment_bytes, roll_due: segment_bytes >= self.limits.segment_bytes }
-    }
-
-    /// Notes a failed append or sync and tries to mend it at once, so that no half frame stays behind.
-    fn fell(&mut self, action: &'static str, source: io::Error) -> JournalError {
-        self.tail = Tail::Doubtful;
-        let _ = self.cut();
-        JournalError::io(action, &*self.active, source)
     }
 
     /// Makes the end of the log fit to be appended to.
@@ -348,7 +340,7 @@ impl<S: Storage> Journal<S> {
         let newest = self.segments.iter().rposition(checkpointed)?;
         let protected = self.segments[..newest].iter().rposition(checkpointed)?;
         let oldest = self.segments.first().filter(|_| protected > 0)?;
-        let last_seq = superseded_from(&self.segments, 0) - 1;
+        let last_seq = end_seq(&self.segments, 0).saturating_sub(1);
         let next_header = self.segments[1..].iter().find_map(|segment| segment.header.as_ref())?;
         let age_ms = self.wall_ms.saturating_sub(next_header.wall_ms);
         let too_old = next_header.wall_ms > 0 && age_ms > i64::try_from(self.limits.retained_ms).unwrap_or(i64::MAX);

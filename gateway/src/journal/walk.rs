@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use protocol::ids::Hash32;
 use protocol::record::Record;
 
-use super::catalog::{Segment, superseded_from};
+use super::catalog::Segment;
 use super::format::FRAME_BYTES_MIN;
 use super::scan::{Ending, Piece, Scan};
 use super::storage::Storage;
@@ -31,7 +31,6 @@ pub(super) struct Walk<'a, S> {
     enter_at: Option<u64>,
     /// Sequence and previous hash that the next record must have; `None` takes any.
     expected: Option<(u64, Hash32)>,
-    superseded: u64,
     /// Unreadable bytes since the sequence was last known.
     doubtful_bytes: u64,
     waiting: VecDeque<Step>,
@@ -46,17 +45,7 @@ impl<'a, S: Storage> Walk<'a, S> {
         expected: Option<(u64, Hash32)>,
     ) -> Self {
         let (segments, waiting) = (segments.into(), VecDeque::new());
-        Self {
-            storage,
-            segments,
-            index,
-            scan: None,
-            enter_at: None,
-            expected,
-            superseded: u64::MAX,
-            doubtful_bytes: 0,
-            waiting,
-        }
+        Self { storage, segments, index, scan: None, enter_at: None, expected, doubtful_bytes: 0, waiting }
     }
 
     /// Enters the first segment at `offset`, where a frame begins.
@@ -104,7 +93,6 @@ impl<'a, S: Storage> Walk<'a, S> {
     }
 
     fn enter(&mut self, segment: &Segment) {
-        self.superseded = superseded_from(&self.segments, self.index);
         let entered = self.enter_at.take();
         let at = entered.unwrap_or(segment.frames_at);
         self.scan = Some(Scan::new(self.storage, segment.name(), at, segment.bytes));
@@ -150,9 +138,6 @@ impl<'a, S: Storage> Walk<'a, S> {
     }
 
     fn take_record(&mut self, segment: u64, offset: u64, end: u64, record: Record) {
-        if record.seq >= self.superseded {
-            return;
-        }
         if self.expected.is_some_and(|(seq, _)| record.seq < seq) {
             self.damage(Damage::OutOfOrder { segment, offset, seq: record.seq });
             return;

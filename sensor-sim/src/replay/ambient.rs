@@ -103,7 +103,7 @@ fn names(rows: &[Row]) -> BTreeMap<String, (String, SensorKind)> {
         }
         let clean: String =
             row.name.chars().map(|c| if matches!(c, '+' | '#') || c.is_control() { ' ' } else { c }).collect();
-        let clean = clean.trim().trim_matches('/').to_owned();
+        let clean = clean.trim_matches(|c: char| c == '/' || c.is_whitespace()).to_owned();
         let usable = why_no_name(&clean).is_none() && !taken.contains(&clean);
         let name = if usable { clean } else { format!("{clean} {}", row.sensor).trim().to_owned() };
         taken.insert(name.clone());

@@ -62,7 +62,9 @@ fn message(line: &str, last_ms: Option<i64>) -> Result<(i64, bool, Publication),
     }
     let payload = match line.payload {
         Value::String(text) => text,
-        other => other.to_string(),
+        body @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            body.to_string()
+        }
     };
     let mut publication = Publication::bytes(line.topic, payload);
     publication.retain = line.retain;

@@ -87,7 +87,11 @@ pub async fn run(
         progress.at(message.at, sent + 1);
     }
     progress.end();
-    let outcome = tokio::time::timeout(LAST_CONFIRMATIONS, wires.settled()).await;
+    let settled = tokio::time::timeout(LAST_CONFIRMATIONS, wires.settled());
+    let outcome = tokio::select! {
+        outcome = settled => outcome,
+        () = &mut stop => return Err(ReplayError::Interrupted { sent: messages, messages }),
+    };
     let standing = wires.close().await;
     match outcome {
         Ok(Ok(_)) => Ok(standing),

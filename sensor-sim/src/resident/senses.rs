@@ -51,7 +51,7 @@ impl Senses {
     }
 
     /// Turns movements into a sensor's two edges: active at the first, still a hold time after the last.
-    fn hold(&mut self, moves: &mut Vec<(Duration, Room)>, signs: &mut Vec<LifeSign>) {
+    fn hold(&mut self, moves: &mut [(Duration, Room)], signs: &mut Vec<LifeSign>) {
         moves.sort();
         let mut until: BTreeMap<Room, Duration> = std::mem::take(&mut self.active_until);
         for (at, room) in moves.iter().copied() {

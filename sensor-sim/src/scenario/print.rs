@@ -227,7 +227,7 @@ fn jump(secs: i64) -> String {
     let sign = if secs < 0 { "-" } else { "+" };
     let span = secs.unsigned_abs();
     let units = [("y", 31_557_600), ("d", 86_400), ("h", 3600), ("m", 60)];
-    match units.iter().find(|(_, size)| span > 0 && span % size == 0) {
+    match units.iter().find(|(_, size)| span > 0 && span.is_multiple_of(*size)) {
         Some((unit, size)) => format!("{sign}{}{unit}", span / size),
         None => format!("{sign}{span}s"),
     }

@@ -93,7 +93,7 @@ fn a_bit_flipped_at_every_byte_loses_at_most_its_own_record_and_says_where() {
             let mut disk = whole.image();
             let mut flipped = content.clone();
             flipped[at] ^= 1 << (at % 8);
-            disk.put(&name, flipped);
+            disk.put(&name, flipped.clone());
             let context = format!("segment {segment}, byte {at}");
             let hit = |(of, from, end): &(u64, u64, u64)| *of == segment && (*from..*end).contains(&(at as u64));
             let struck = frames.iter().position(hit);
@@ -114,6 +114,7 @@ fn a_bit_flipped_at_every_byte_loses_at_most_its_own_record_and_says_where() {
             let recovery = check(&disk, &surviving, &context);
             if segment == 3 {
                 assert!(!recovery.damage.is_empty(), "{context}");
+                assert_eq!(disk.read(&name).unwrap(), flipped, "{context}: nothing is added to a damaged file");
                 let checkpoint = if struck.is_some() { &b"state before 9"[..] } else { b"state before 5" };
                 assert_eq!(recovery.checkpoint.as_deref(), Some(checkpoint), "{context}");
             }
@@ -154,28 +155,38 @@ fn a_journal_without_any_checkpoint_left_replays_what_there_is() {
 }
 
 #[test]
-fn a_segment_that_the_disk_refuses_to_read_is_passed_over_and_never_touched() {
+fn segments_that_the_disk_refuses_to_read_are_passed_over_and_found_again_later() {
     let mut disk = SimStorage::new();
     let all = three_segments(&disk);
-    // Each attempt to read is refused in turn; a later start finds everything again.
-    for refused_reads in 1..12 {
+    for refused in 1..7_u64 {
         let mut disk = disk.image();
-        disk.fail(DiskOp::Read, refused_reads);
-        let Ok((mut journal, recovery)) = Journal::open(disk.clone(), SMALL) else {
-            assert!(refused_reads >= 3, "only when nothing at all can be read");
-            continue;
-        };
+        let names: Vec<_> = (1..=3).filter(|n| refused & (1 << (n - 1)) != 0).map(segment_name).collect();
+        names.iter().for_each(|name| disk.set_unreadable(name, true));
+        let (mut journal, recovery) = open(&disk);
         let more = Pen::at(&recovery).records(1);
         journal.write(&more).unwrap();
-        disk.fail(DiskOp::Read, 0);
+        names.iter().for_each(|name| disk.set_unreadable(name, false));
         let found = open(&disk).0.read(1, 100).unwrap();
-        assert_eq!(found, [&all[..], &more].concat(), "{refused_reads} reads refused");
+        assert_eq!(found, [&all[..], &more].concat(), "{names:?} refused");
+        assert!(seqs(&found).windows(2).all(|two| two[0] < two[1]), "{names:?} refused: a number was given twice");
     }
-    disk.fail(DiskOp::Read, u32::MAX);
+    (1..=3).for_each(|segment| disk.set_unreadable(&segment_name(segment), true));
     let before = disk.changes();
     let error = Journal::open(disk.clone(), SMALL).unwrap_err();
     assert!(matches!(error, JournalError::Io { action: "read", .. }), "{error}");
     assert_eq!(disk.changes(), before);
+}
+
+#[test]
+fn a_record_that_stands_there_twice_counts_once() {
+    let mut disk = SimStorage::new();
+    let all = three_segments(&disk);
+    let (_, start, _) = *frames(&disk, &all).last().unwrap();
+    let mut content = disk.read(&segment_name(3)).unwrap();
+    content.extend_from_within(start as usize..);
+    disk.put(&segment_name(3), content);
+    let recovery = check(&disk, &all, "twice");
+    assert!(matches!(recovery.damage[..], [Damage::OutOfOrder { segment: 3, seq: 12, .. }]), "{:?}", recovery.damage);
 }
 
 #[test]
