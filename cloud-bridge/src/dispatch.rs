@@ -82,7 +82,7 @@ pub struct Dispatch {
     pub ver: u64,
     /// Orders that are not closed.
     pub orders: BTreeMap<WorkOrderId, WorkOrder>,
-    /// Pre-alarms and triggers, the latest [`fuse::LIFECYCLES_MAX`].
+    /// Pre-alarms, and triggers that others went on from, the latest [`fuse::LIFECYCLES_MAX`].
     pub lifecycles: BTreeMap<LocalKey, Lifecycle>,
 }
 

@@ -104,9 +104,12 @@ impl Running {
             0 => {}
             count => return Err(ServeError::ExampleCredentials(count)),
         }
-        let listener = TcpListener::bind(config.listen).map_err(|source| match source.kind() {
-            std::io::ErrorKind::AddrInUse => ServeError::PortTaken(config.listen),
-            _other => ServeError::Listen { address: config.listen, source },
+        let listener = TcpListener::bind(config.listen).map_err(|source| {
+            if source.kind() == std::io::ErrorKind::AddrInUse {
+                ServeError::PortTaken(config.listen)
+            } else {
+                ServeError::Listen { address: config.listen, source }
+            }
         })?;
         let listen_failed = |source| ServeError::Listen { address: config.listen, source };
         listener.set_nonblocking(true).map_err(listen_failed)?;

@@ -260,6 +260,8 @@ pub trait Store: Reads {
     fn probe(&mut self, now_ms: i64) -> Result<(), StoreError>;
     /// Drops feed items and saved answers that are no longer kept.
     fn prune(&mut self, now_ms: i64) -> Result<(), StoreError>;
+    /// Does what may be done while nobody waits; outside a transaction.
+    fn tidy(&mut self) -> Result<(), StoreError>;
 }
 
 #[cfg(test)]

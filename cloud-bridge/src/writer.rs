@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::centre::{Answer, Centre, Request};
+use crate::centre::{Answer, Centre, Request, chain_of};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::outlet::Outlet;
@@ -165,6 +165,11 @@ impl<S: Store> Pen<S> {
             if !requests.is_empty() {
                 let written = self.commit(now_ms, requests, replies);
                 failed_at = (!written).then(Instant::now);
+                if self.metrics.queue_depth.get() <= 0
+                    && let Err(error) = self.centre.store().tidy()
+                {
+                    tracing::warn!(why = %chain_of(&error), "the store could not tidy up");
+                }
             }
             if stop {
                 tracing::debug!("writer stopped");

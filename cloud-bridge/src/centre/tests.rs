@@ -1,3 +1,7 @@
+//! The core over a store in memory, with faults at every write.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test names only what it looks at")]
+
 use expect_test::expect;
 use protocol::ids::Incarnation;
 use protocol::record::{Body, Record};
@@ -237,7 +241,8 @@ fn a_fault_at_any_write_loses_and_repeats_nothing_once_the_request_is_sent_again
           confirmed_by_gateway
           joined
           on_scene_by_visit
-        7 records"#]].assert_eq(&told(&mut whole));
+        7 records"#]]
+    .assert_eq(&told(&mut whole));
     let mut faults = 0;
     for writes in 0.. {
         let mut centre = centre();

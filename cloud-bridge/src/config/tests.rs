@@ -1,3 +1,5 @@
+//! Configuration texts in, what is told about them out.
+
 use expect_test::expect;
 
 use super::*;
@@ -59,7 +61,8 @@ cert = "cert.pem"
 fn plain_http_is_for_loopback_only() {
     expect![[r#"
         line 1: listen: 192.168.1.2:80 can be reached from other machines; plain HTTP is for loopback only: add [tls]
-    "#]].assert_eq(&told("listen = '192.168.1.2:80'\ntenant = 't'"));
+    "#]]
+    .assert_eq(&told("listen = '192.168.1.2:80'\ntenant = 't'"));
     assert!(told("listen = '[::1]:80'\ntenant = 't'").starts_with("CentreConfig"));
     assert!(told("listen = '0.0.0.0:443'\ntenant = 't'\n[tls]\ncert = 'c'\nkey = 'k'").starts_with("CentreConfig"));
 }

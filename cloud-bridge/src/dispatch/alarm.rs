@@ -44,8 +44,7 @@ impl Dispatch {
             Some(LifeState::Raised { order, confirmed: false }) => {
                 let what = What::ConfirmedByGateway { record, reason: trigger.reason };
                 fx.note(&order, Some(occurred_at_ms), Actor::Home, what);
-                self.remember(life, LifeState::Raised { order: order.clone(), confirmed: true }, fx);
-                self.remember(record, LifeState::Raised { order, confirmed: true }, fx);
+                self.remember(life, LifeState::Raised { order, confirmed: true }, fx);
                 return;
             }
             Some(LifeState::Raised { order, confirmed: true }) => {
@@ -74,8 +73,10 @@ impl Dispatch {
             let what = What::CancelledByElder { device };
             fx.note(&order, Some(occurred_at_ms), Actor::Home, what);
         }
-        self.remember(life, LifeState::Raised { order: order.clone(), confirmed: true }, fx);
-        self.remember(record, LifeState::Raised { order, confirmed: true }, fx);
+        // A press that goes on from nothing needs no memory: it joins by its class, and its order by its identity.
+        if trigger.follows.is_some() {
+            self.remember(life, LifeState::Raised { order, confirmed: true }, fx);
+        }
     }
 
     /// Opens an order, or joins the open one of its class.

@@ -57,7 +57,7 @@ pub enum LifeState {
     },
 }
 
-/// A pre-alarm with what became of it, or a trigger with the order it went to.
+/// A pre-alarm with what became of it, or an earlier trigger that another went on from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lifecycle {
     /// Unix milliseconds of the first that was heard of it.

@@ -307,4 +307,8 @@ impl Store for MemoryStore {
         self.saved.retain(|_, saved| saved.at_ms >= now_ms - SAVED_KEPT_MS);
         Ok(())
     }
+
+    fn tidy(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }

@@ -19,6 +19,12 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
 /// How long a statement waits for another process that holds the file, milliseconds.
 const BUSY_MS: u64 = 5_000;
 
+/// Pages of the write-ahead log at which a commit itself moves them into the database (40 MB).
+const LOG_PAGES_MAX: u32 = 10_000;
+
+/// Commits after which an idle writer moves the log into the database.
+const LOG_COMMITS: u32 = 100;
+
 /// Prepared statements kept per connection.
 const STATEMENTS_KEPT: usize = 64;
 
@@ -27,6 +33,7 @@ const STATEMENTS_KEPT: usize = 64;
 pub struct SqliteStore {
     connection: Connection,
     identity: Hash32,
+    commits_in_log: u32,
 }
 
 fn failed(what: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
@@ -44,6 +51,8 @@ impl SqliteStore {
         connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).map_err(open)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(open)?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(open)?;
+        // Not in somebody's commit: `tidy` does it while nobody waits; this is only the limit.
+        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX).map_err(open)?;
         migrate(&mut connection)?;
         connection
             .execute("INSERT INTO meta VALUES ('identity', ?1) ON CONFLICT DO NOTHING", params![identity.0])
@@ -69,7 +78,7 @@ impl SqliteStore {
             .query_row("SELECT value FROM meta WHERE name = 'identity'", [], |row| row.get(0))
             .map(Hash32)
             .map_err(failed("read its identity"))?;
-        Ok(Self { connection, identity })
+        Ok(Self { connection, identity, commits_in_log: 0 })
     }
 
     fn run(&self, what: &'static str, sql: &str, values: impl rusqlite::Params) -> Result<usize, StoreError> {
@@ -246,8 +255,9 @@ impl Store for SqliteStore {
 
     fn commit(&mut self) -> Result<(), StoreError> {
         let committed = self.run("commit", "COMMIT", []).map(drop);
-        if committed.is_err() {
-            self.rollback();
+        match &committed {
+            Ok(()) => self.commits_in_log += 1,
+            Err(_) => self.rollback(),
         }
         committed
     }
@@ -322,8 +332,8 @@ impl Store for SqliteStore {
     }
 
     fn append_timeline(&mut self, row: &TimelineRow) -> Result<(), StoreError> {
-        let sql = "INSERT INTO timeline (work_order, at_ms, occurred_at_ms, source, operator, what, detail)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let sql = "INSERT INTO timeline (work_order, n, at_ms, occurred_at_ms, source, operator, what, detail)
+            SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7 FROM timeline WHERE work_order = ?1";
         let detail = to_json("timeline entry", &row.detail)?;
         let values = params![row.order.as_str(), row.at_ms, row.occurred_at_ms, row.source, row.by, row.what, detail];
         self.run("append to a timeline", sql, values).map(drop)
@@ -368,5 +378,14 @@ impl Store for SqliteStore {
         self.run("prune the feed", "DELETE FROM feed WHERE time_ms < ?1", params![now_ms - FEED_KEPT_MS])?;
         let before = now_ms - SAVED_KEPT_MS;
         self.run("prune saved answers", "DELETE FROM saved_answers WHERE at_ms < ?1", params![before]).map(drop)
+    }
+
+    fn tidy(&mut self) -> Result<(), StoreError> {
+        if self.commits_in_log < LOG_COMMITS {
+            return Ok(());
+        }
+        self.commits_in_log = 0;
+        let what = "move its log into the database";
+        self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).map_err(failed(what))
     }
 }

@@ -39,18 +39,18 @@ CREATE TABLE work_orders (
 CREATE INDEX work_orders_waiting ON work_orders (priority, claimed, opened_at_ms) WHERE state <> 'closed';
 CREATE INDEX work_orders_closed ON work_orders (updated_at_ms) WHERE state = 'closed';
 
--- Append-only.
+-- Append-only; kept by order, so that a line costs one page.
 CREATE TABLE timeline (
-    n              INTEGER PRIMARY KEY,
     work_order     TEXT    NOT NULL,
+    n              INTEGER NOT NULL,
     at_ms          INTEGER NOT NULL,
     occurred_at_ms INTEGER,
     source         TEXT    NOT NULL,
     operator       TEXT,
     what           TEXT    NOT NULL,
-    detail         TEXT    NOT NULL
-) STRICT;
-CREATE INDEX timeline_by_order ON timeline (work_order, n);
+    detail         TEXT    NOT NULL,
+    PRIMARY KEY (work_order, n)
+) STRICT, WITHOUT ROWID;
 
 -- AUTOINCREMENT: a place is never given twice, even after everything was pruned.
 CREATE TABLE feed (
