@@ -94,6 +94,8 @@ pub async fn start(
         .name("home/tcp")
         .laddr(listen)
         .nodelay(true)
+        // Connections of a gateway that was killed still hold the port for a minute; its successor must not wait.
+        .reuseaddr(Some(true))
         .allow_anonymous(false)
         .max_connections(CONNECTIONS_MAX)
         .max_handshaking_limit(CONNECTIONS_MAX)
