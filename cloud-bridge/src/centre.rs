@@ -90,6 +90,8 @@ pub enum Answer {
         homes: usize,
         /// Opening so many orders.
         opened: u32,
+        /// Homes whose state could not be read; theirs are due still.
+        unread: usize,
     },
     /// A probe or prune was committed.
     Committed,
@@ -237,23 +239,31 @@ impl<S: Store> Centre<S> {
             Request::Uplink(uplink) => self.uplink(now_ms, uplink, changes).map(Answer::Uplink),
             Request::Command(command) => self.command(now_ms, command, changes),
             Request::Deadlines => {
-                let homes = self.deadlines(now_ms, changes)?;
-                Ok(Answer::Deadlines { homes, opened: changes.opened })
+                let (homes, unread) = self.deadlines(now_ms, changes)?;
+                Ok(Answer::Deadlines { homes, opened: changes.opened, unread })
             }
             Request::Probe => self.store.probe(now_ms).map(|()| Answer::Committed),
             Request::Prune => self.store.prune(now_ms).map(|()| Answer::Committed),
         }
     }
 
-    fn deadlines(&mut self, now_ms: i64, changes: &mut Changes) -> Result<usize, StoreError> {
+    /// How many homes were run, and how many could not be read.
+    fn deadlines(&mut self, now_ms: i64, changes: &mut Changes) -> Result<(usize, usize), StoreError> {
         let due = self.store.due_homes(now_ms, DUE_HOMES_MAX)?;
+        let (mut homes, mut unread) = (0, 0);
         for gateway in &due {
-            let Some(mut home) = self.store.home(gateway)? else { continue };
+            // One home that does not read back must not keep the others' alarms from being raised.
+            let Ok(home) = self.store.home(gateway) else {
+                unread += 1;
+                continue;
+            };
+            let Some(mut home) = home else { continue };
             let effects = home.handle(now_ms, Input::Deadline);
             self.apply(now_ms, gateway, effects, changes)?;
             self.keep(&home, changes)?;
+            homes += 1;
         }
-        Ok(due.len())
+        Ok((homes, unread))
     }
 
     /// Carries out what a home's machine asked for, inside the present savepoint.

@@ -66,13 +66,12 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Check { config } => match read(&config) {
             Ok(read) => {
-                println!(
-                    "{}: good; listens on {}, {} gateways, {} users",
-                    config.display(),
-                    read.listen,
-                    read.gateways.len(),
-                    read.users.len()
-                );
+                let (gateways, users) = (read.gateways.len(), read.users.len());
+                println!("{}: good; listens on {}, {gateways} gateways, {users} users", config.display(), read.listen);
+                let examples = read.example_credentials();
+                if examples > 0 {
+                    println!("{examples} credentials are those of the example file; `run` refuses them");
+                }
                 ExitCode::SUCCESS
             }
             Err(told) => {

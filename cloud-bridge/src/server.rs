@@ -1,6 +1,7 @@
 //! Puts the parts together: store, writer, outlet, API, listener; and stops them in order.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -23,6 +24,12 @@ use crate::writer::Writer;
 
 /// The database's file in the data directory.
 pub const DATABASE: &str = "centre.db";
+
+/// What a new data directory allows: the service alone.
+const DATA_DIR_MODE: u32 = 0o700;
+
+/// How long a new connection may take to say what it wants.
+const FIRST_REQUEST_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long open requests may take to end once the service stops.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -131,7 +138,8 @@ impl Running {
         let service = api::router(app).into_make_service();
 
         let handle = axum_server::Handle::new();
-        let server = axum_server::from_tcp(listener).map_err(listen_failed)?.handle(handle.clone());
+        let server = axum_server::from_tcp(listener).map_err(listen_failed)?;
+        let server = server.handle(handle.clone()).first_request_timeout(FIRST_REQUEST_WITHIN);
         let serving = match &config.tls {
             None => tokio::spawn(server.acceptor(NoDelayAcceptor::new()).serve(service)),
             Some(tls) => {
@@ -171,7 +179,12 @@ impl Running {
 /// Makes the directory and holds a lock in it for as long as the service runs.
 fn lock_data_dir(config: &CentreConfig) -> Result<std::fs::File, ServeError> {
     let failed = |source| ServeError::DataDir { path: config.data_dir.clone(), source };
-    std::fs::create_dir_all(&config.data_dir).map_err(failed)?;
+    std::fs::DirBuilder::new().recursive(true).mode(DATA_DIR_MODE).create(&config.data_dir).map_err(failed)?;
+    // Else a power cut could take the new directory away, with what was committed into it.
+    for dir in [Some(config.data_dir.as_path()), config.data_dir.parent()].into_iter().flatten() {
+        let dir = if dir.as_os_str().is_empty() { std::path::Path::new(".") } else { dir };
+        std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
+    }
     let lock = std::fs::File::create(config.data_dir.join("lock")).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),

@@ -211,7 +211,14 @@ impl<S: Store> Pen<S> {
             }
             Answer::Done { .. } => self.metrics.commands_done.add(1),
             Answer::Refused { .. } | Answer::NoSuchOrder | Answer::KeyReused => self.metrics.commands_refused.add(1),
-            Answer::Deadlines { opened, .. } => self.metrics.orders_opened.add((*opened).into()),
+            Answer::Deadlines { opened, unread, homes: _ } => {
+                self.metrics.orders_opened.add((*opened).into());
+                if *unread > 0 {
+                    self.metrics.write_failures.add(1);
+                    tracing::error!(homes = unread, "homes with a deadline could not be read");
+                    return false;
+                }
+            }
             Answer::Committed => {}
             Answer::Unavailable { why } => {
                 self.metrics.write_failures.add(1);

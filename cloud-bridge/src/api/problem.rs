@@ -63,24 +63,18 @@ impl ApiError {
 
     /// The problem as told to the caller.
     pub fn problem(&self) -> Problem {
+        let elsewhere = |what: &str| format!("{what} is not part of this API; see /v1/openapi.json");
         let (status, kind, title, detail) = match self {
             Self::Unauthorised => {
-                (401, "unauthorised", "Sign-in needed", "send `Authorization: Bearer` with a known token".into())
+                (401, "unauthorised", "Sign-in needed", "send `Authorization: Bearer` with a known token".to_owned())
             }
             Self::Forbidden(why) => (403, "forbidden", "Not allowed", (*why).to_owned()),
-            Self::NotFound(path) => {
-                (404, "not-found", "No such resource", format!("{path} is not part of this API; see /v1/openapi.json"))
-            }
-            Self::MethodNotAllowed(what) => (
-                405,
-                "method-not-allowed",
-                "Method not allowed",
-                format!("{what} is not part of this API; see /v1/openapi.json"),
-            ),
+            Self::NotFound(path) => (404, "not-found", "No such resource", elsewhere(path)),
+            Self::MethodNotAllowed(what) => (405, "method-not-allowed", "Method not allowed", elsewhere(what)),
             Self::NoSuchOrder(id) => {
                 (404, "no-such-work-order", "No such work order", format!("there is no work order {id}"))
             }
-            Self::NotJson => (415, "not-json", "JSON needed", "send `Content-Type: application/json`".into()),
+            Self::NotJson => (415, "not-json", "JSON needed", "send `Content-Type: application/json`".to_owned()),
             Self::TooLarge(why) => (413, "too-large", "Too large", why.clone()),
             Self::Malformed(why) => (400, "malformed", "Not understood", why.clone()),
             Self::Unprocessable(why) => (422, "unprocessable", "Does not fit", why.clone()),
@@ -88,24 +82,22 @@ impl ApiError {
                 let (status, kind, title) = refusal(refused);
                 (status, kind, title, refused.to_string())
             }
-            Self::KeyReused => (
-                422,
-                "idempotency-key-reused",
-                "Idempotency key reused",
-                "this Idempotency-Key was used for another request; draw a new one".into(),
-            ),
-            Self::FeedGone { first, last } => (
-                410,
-                "feed-gone",
-                "Not in the feed",
-                format!(
+            Self::KeyReused => {
+                let detail = "this Idempotency-Key was used for another request; draw a new one";
+                (422, "idempotency-key-reused", "Idempotency key reused", detail.to_owned())
+            }
+            Self::FeedGone { first, last } => {
+                let detail = format!(
                     "the feed holds {first} to {last}; read GET /v1/work-orders for the present state and go on after {last}"
-                ),
-            ),
-            Self::Busy => (503, "busy", "Too busy", "too many requests are waiting to be written; try again".into()),
-            Self::Stopping => (503, "stopping", "Stopping", "the service is stopping; try again".into()),
+                );
+                (410, "feed-gone", "Not in the feed", detail)
+            }
+            Self::Busy => {
+                (503, "busy", "Too busy", "too many requests are waiting to be written; try again".to_owned())
+            }
+            Self::Stopping => (503, "stopping", "Stopping", "the service is stopping; try again".to_owned()),
             Self::StoreFailed => {
-                (503, "store-failed", "Not stored", "the store failed and nothing was changed; try again".into())
+                (503, "store-failed", "Not stored", "the store failed and nothing was changed; try again".to_owned())
             }
         };
         Problem { kind: format!("/problems/{kind}"), title: title.to_owned(), status, detail }

@@ -93,8 +93,8 @@ fn the_centre_opens_the_order_when_the_gateway_falls_silent_in_a_pre_alarm() {
     journal.wait(5);
     let _receipt = send(&mut centre, 100_000, &journal, vec![pre_alarm]);
     assert_eq!(centre.next_deadline(), Some(125_000));
-    assert_eq!(ask(&mut centre, 124_999, Request::Deadlines), Answer::Deadlines { homes: 0, opened: 0 });
-    assert_eq!(ask(&mut centre, 125_000, Request::Deadlines), Answer::Deadlines { homes: 1, opened: 1 });
+    assert_eq!(ask(&mut centre, 124_999, Request::Deadlines), Answer::Deadlines { homes: 0, opened: 0, unread: 0 });
+    assert_eq!(ask(&mut centre, 125_000, Request::Deadlines), Answer::Deadlines { homes: 1, opened: 1, unread: 0 });
     assert_eq!(centre.next_deadline(), None);
     let done = send(&mut centre, 200_000, &journal, vec![journal_fall(&mut Journal::new("home-1"), key)]);
     assert_eq!((done.stored, done.opened), (1, 0));
@@ -115,9 +115,27 @@ fn a_cancel_in_the_same_batch_comes_before_the_fuse_ends() {
     let _receipt = send(&mut centre, 0, &journal, vec![pre_alarm]);
     let uplink = Request::Uplink(journal.batch(vec![cancel]).into());
     let handled = centre.handle_batch(30_000, vec![uplink, Request::Deadlines]);
-    assert_eq!(handled.answers[1], Answer::Deadlines { homes: 0, opened: 0 });
+    assert_eq!(handled.answers[1], Answer::Deadlines { homes: 0, opened: 0, unread: 0 });
     assert_eq!(feed(&mut centre), ["1 prealarm.cancelled"]);
     assert_eq!(orders(&mut centre), []);
+}
+
+#[test]
+fn a_home_that_does_not_read_back_does_not_keep_others_from_being_raised() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("centre.db");
+    let mut centre = Centre::open(crate::store::sqlite::SqliteStore::open(&path, Hash32::ZERO).unwrap()).unwrap();
+    for gateway in ["home-1", "home-2"] {
+        let mut journal = Journal::new(gateway);
+        let pre_alarm = journal.pre_alarm(30_000);
+        let handled = centre.handle_batch(0, vec![Request::Uplink(journal.batch(vec![pre_alarm]).into())]);
+        assert!(matches!(&handled.answers[0], Answer::Uplink(done) if done.stored == 1));
+    }
+    let spoil = "UPDATE homes SET snapshot = '{}' WHERE gateway = 'home-1'";
+    assert_eq!(rusqlite::Connection::open(&path).unwrap().execute(spoil, []).unwrap(), 1);
+    let handled = centre.handle_batch(30_000, vec![Request::Deadlines]);
+    assert_eq!(handled.answers, [Answer::Deadlines { homes: 1, opened: 1, unread: 1 }]);
+    assert_eq!(handled.published.len(), 1);
 }
 
 #[test]

@@ -160,19 +160,24 @@ impl Reads for SqliteStore {
     }
 
     fn orders(&mut self, filter: &OrderFilter) -> Result<Vec<WorkOrder>, StoreError> {
-        let sql = "SELECT body FROM work_orders
-            WHERE (?1 = '' OR instr(?1, ',' || state || ',') > 0) AND (?2 IS NULL OR gateway = ?2)
-            ORDER BY state = 'closed',
-                CASE WHEN state = 'closed' THEN 0 ELSE priority END,
-                CASE WHEN state = 'closed' THEN 0 ELSE claimed END,
-                CASE WHEN state = 'closed' THEN -updated_at_ms ELSE opened_at_ms END,
-                id
-            LIMIT ?3";
+        // Two questions, each along its own index: what waits is short, what is closed is years long.
+        let waiting = "SELECT body FROM work_orders
+            WHERE state <> 'closed' AND (?1 = '' OR instr(?1, ',' || state || ',') > 0) AND (?2 IS NULL OR gateway = ?2)
+            ORDER BY priority, claimed, opened_at_ms, id LIMIT ?3";
+        let closed = "SELECT body FROM work_orders
+            WHERE state = 'closed' AND (?1 = '' OR instr(?1, ',' || state || ',') > 0) AND (?2 IS NULL OR gateway = ?2)
+            ORDER BY updated_at_ms DESC, id LIMIT ?3";
         let states: String = filter.states.iter().map(|state| format!(",{},", state_name(*state))).collect();
         let gateway = filter.gateway.as_ref().map(GatewayId::as_str);
-        let texts: Vec<String> =
-            self.all("list orders", sql, params![states, gateway, filter.limit as i64], |row| row.get(0))?;
-        texts.iter().map(|text| snapshot::read_order(text)).collect()
+        let mut orders = Vec::new();
+        for sql in [waiting, closed] {
+            let left = (filter.limit - orders.len()) as i64;
+            let texts: Vec<String> = self.all("list orders", sql, params![states, gateway, left], |row| row.get(0))?;
+            for text in texts {
+                orders.push(snapshot::read_order(&text)?);
+            }
+        }
+        Ok(orders)
     }
 
     fn timeline(&mut self, id: &WorkOrderId) -> Result<Vec<TimelineRow>, StoreError> {

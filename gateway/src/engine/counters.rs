@@ -1,6 +1,9 @@
 //! What the loop counts; exposed in `/metrics`.
 
-use super::Named;
+use std::collections::BTreeMap;
+
+/// Counts by name, in order.
+pub type Named = BTreeMap<&'static str, u64>;
 
 /// Everything counted since start.
 #[derive(Debug, Clone, Default)]
@@ -31,4 +34,25 @@ impl Counters {
     pub fn count(&mut self, name: &'static str) {
         *self.troubles.entry(name).or_default() += 1;
     }
+}
+
+/// Numbers of the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gauges {
+    /// Records without receipt.
+    pub backlog: u64,
+    /// Emergency records without receipt.
+    pub urgent_backlog: u64,
+    /// Age of the oldest of them in memory, milliseconds.
+    pub backlog_age_ms: u64,
+    /// Records sealed and not yet written.
+    pub pending: u64,
+    /// Last sequence sealed.
+    pub last_seq: u64,
+    /// Whether the journal takes records.
+    pub disk_ok: bool,
+    /// Whether the centre answers.
+    pub centre_up: bool,
+    /// Whether the wall clock is confirmed.
+    pub wall_trusted: bool,
 }

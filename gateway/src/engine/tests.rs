@@ -1,12 +1,14 @@
 use std::collections::BTreeMap;
 
-use protocol::ids::LocalKey;
+use bytes::Bytes;
+use protocol::ids::{Hash32, Incarnation, LocalKey};
 use protocol::trigger::TriggerKind;
 use protocol::uplink::Receipt;
 
 use super::*;
-use crate::decode::Role;
-use crate::home::Place;
+use crate::decode::{DecoderConfig, Role};
+use crate::home::{HomeRules, Place};
+use crate::outbox::OutboxTimes;
 
 const PRESS: &[u8] = br#"{"action":"emergency","linkquality":80}"#;
 const MOTION: &[u8] = br#"{"occupancy":true,"linkquality":80}"#;
@@ -88,9 +90,8 @@ fn answers(commands: &[Command]) -> Vec<Verdict> {
 }
 
 fn sent(commands: &[Command]) -> Vec<(u64, Vec<Record>)> {
-    let sent = |command: &Command| match command {
-        Command::Send { request, records, .. } => Some((*request, records.clone())),
-        _ => None,
+    let sent = |command: &Command| {
+        if let Command::Send { request, records, .. } = command { Some((*request, records.clone())) } else { None }
     };
     commands.iter().filter_map(sent).collect()
 }

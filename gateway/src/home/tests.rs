@@ -36,6 +36,7 @@ impl Bench {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "bodies without a line of their own are written as they are")]
     fn input(&mut self, input: &Input<'_>) {
         let secs = self.now.uptime_ms as f64 / 1_000.0;
         for Effect::Record(body) in self.home.handle(&self.now, input) {

@@ -1,0 +1,107 @@
+//! `[mqtt]`: the embedded broker with its clients, or an external one.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use protocol::ids::GatewayId;
+use protocol::settings::{Reading, Table};
+
+use super::{IntakeConfig, address, required, secret};
+use crate::decode::{DecoderConfig, Role};
+use crate::intake::embedded::ClientRights;
+use crate::intake::external::ExternalBroker;
+use crate::intake::topic_filter;
+
+pub(super) fn read<'t>(
+    reading: &mut Reading<'t>,
+    root: &mut Table<'t>,
+    decoder: &DecoderConfig,
+    gateway: Option<&GatewayId>,
+) -> Option<IntakeConfig> {
+    #[derive(Clone, Copy)]
+    enum Mode {
+        Embedded,
+        External,
+    }
+    let mut table = root.table(reading, "mqtt");
+    let modes = [("embedded", Mode::Embedded), ("external", Mode::External)];
+    let intake = match table.choice(reading, "mode", &modes).unwrap_or(Mode::Embedded) {
+        Mode::Embedded => {
+            let listen = address(reading, &mut table, "listen", SocketAddr::from(([127, 0, 0, 1], 1883)));
+            let clients = clients(reading, &mut table);
+            Some(IntakeConfig::Embedded { listen, clients })
+        }
+        Mode::External => external(reading, &mut table, decoder, gateway),
+    };
+    table.finish(reading);
+    intake
+}
+
+fn clients<'t>(reading: &mut Reading<'t>, mqtt: &mut Table<'t>) -> Vec<ClientRights> {
+    let mut clients: Vec<ClientRights> = Vec::new();
+    for mut table in mqtt.tables(reading, "client") {
+        let name = table.required_text(reading, "name");
+        let password = secret(reading, &mut table, "password", 12);
+        let [publish, subscribe] = ["publish", "subscribe"].map(|key| {
+            let line = table.line_of(key);
+            let name = table.key(key);
+            let filters = table.texts(reading, key).unwrap_or_default();
+            for filter in filters.iter().filter(|filter| !topic_filter::is_valid(filter)) {
+                reading.note(line, &name, format!("`{filter}` is not an MQTT topic filter"));
+            }
+            filters
+        });
+        if !name.is_empty() && clients.iter().any(|client| client.name == name) {
+            reading.note(table.line_of("name"), &table.key("name"), format!("`{name}` signs in twice"));
+        }
+        clients.push(ClientRights { name, password, publish, subscribe });
+        table.finish(reading);
+    }
+    if clients.is_empty() {
+        reading.note(
+            mqtt.line(),
+            &mqtt.key("client"),
+            "at least one [[mqtt.client]] is needed, or no device can sign in",
+        );
+    }
+    clients
+}
+
+fn external<'t>(
+    reading: &mut Reading<'t>,
+    table: &mut Table<'t>,
+    decoder: &DecoderConfig,
+    gateway: Option<&GatewayId>,
+) -> Option<IntakeConfig> {
+    let parse = |text: &str| {
+        let (host, port) = text.rsplit_once(':').ok_or("write host:port")?;
+        let port = port.parse::<u16>().map_err(|_| "the port is not a number up to 65535")?;
+        Ok::<_, &str>((host.to_owned(), port))
+    };
+    let broker = required(reading, table, "broker", parse);
+    let username = table.text(reading, "username");
+    let password = table.text(reading, "password");
+    if username.is_some() != password.is_some() {
+        reading.note(table.line(), &table.key("password"), "username and password go together");
+    }
+    let base = &decoder.zigbee2mqtt_base;
+    let filters = table
+        .texts(reading, "topics")
+        .unwrap_or_else(|| vec![format!("{base}/#"), protocol::topics::VISIT.into(), protocol::topics::CANCEL.into()]);
+    let urgent = [Role::Sos, Role::Assistance, Role::ImFine, Role::Fall, Role::Smoke, Role::Gas, Role::Co];
+    let life_safety_topics: BTreeSet<_> = decoder
+        .devices
+        .iter()
+        .filter(|(_, role)| urgent.contains(role))
+        .map(|(name, _)| format!("{base}/{name}"))
+        .collect();
+    let (host, port) = broker?;
+    Some(IntakeConfig::External(ExternalBroker {
+        host,
+        port,
+        sign_in: username.zip(password),
+        client_id: format!("homecare-{}", gateway?),
+        filters,
+        life_safety_topics,
+    }))
+}

@@ -1,0 +1,230 @@
+//! What goes into the loop and what comes out of it.
+
+use bytes::Bytes;
+use protocol::downlink::DownlinkAnswer;
+use protocol::ids::Hash32;
+use protocol::record::{Record, Stamp};
+use protocol::stage::Stage;
+use protocol::uplink::UplinkAnswer;
+
+use crate::decode::DecoderConfig;
+use crate::home::HomeRules;
+use crate::outbox::OutboxTimes;
+
+/// What the loop is told at start.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// The home's rules.
+    pub rules: HomeRules,
+    /// The decoder's settings.
+    pub decoder: DecoderConfig,
+    /// Uplink times.
+    pub outbox: OutboxTimes,
+    /// How many paths lead to the centre.
+    pub paths: usize,
+    /// Loop times and sizes.
+    pub limits: EngineLimits,
+    /// This program's version.
+    pub version: String,
+}
+
+/// Times and sizes of the loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineLimits {
+    /// Routine records are synced at the latest after this, milliseconds.
+    pub linger_ms: u64,
+    /// A write slower than this counts as a failing disk for the press that waits on it, milliseconds.
+    pub write_slow_ms: u64,
+    /// A failed write is tried again after this, milliseconds.
+    pub write_retry_ms: u64,
+    /// A press that neither disk nor centre has taken is let go unacknowledged after this, milliseconds.
+    pub acknowledge_wait_ms: u64,
+    /// A new segment begins beyond this, bytes.
+    pub segment_bytes: u64,
+    /// Receipts are journaled at the latest after this, milliseconds.
+    pub delivered_ms: u64,
+    /// Without an answer from the centre for this long the link is down, milliseconds.
+    pub link_down_ms: u64,
+    /// How long a poll of the centre waits, seconds.
+    pub poll_wait_secs: u64,
+}
+
+impl Default for EngineLimits {
+    fn default() -> Self {
+        Self {
+            linger_ms: 5_000,
+            write_slow_ms: 1_000,
+            write_retry_ms: 2_000,
+            acknowledge_wait_ms: 10_000,
+            segment_bytes: 1024 * 1024,
+            delivered_ms: 30_000,
+            link_down_ms: 180_000,
+            poll_wait_secs: 25,
+        }
+    }
+}
+
+/// The machine's clocks at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Which boot `uptime_ms` counts from.
+    pub boot: u64,
+    /// Milliseconds since boot, time asleep included.
+    pub uptime_ms: u64,
+    /// Unix milliseconds.
+    pub wall_ms: i64,
+}
+
+/// What the journal gave back at start.
+#[derive(Debug, Clone, Default)]
+pub struct Recovered {
+    /// The newest usable checkpoint.
+    pub checkpoint: Option<Vec<u8>>,
+    /// The records after it, in order.
+    pub records: Vec<Record>,
+    /// Sequence of the last record; 0 when there is none.
+    pub last_seq: u64,
+    /// Its hash.
+    pub hash: Hash32,
+}
+
+/// An MQTT message, however it came in.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// Names the message when it is acknowledged.
+    pub token: u64,
+    /// MQTT client id of the publisher, where the intake knows it.
+    pub client: String,
+    /// Topic.
+    pub topic: String,
+    /// Payload.
+    pub payload: Bytes,
+    /// Retain flag.
+    pub retain: bool,
+    /// Duplicate flag.
+    pub duplicate: bool,
+    /// Packet identifier; none at QoS 0.
+    pub packet: Option<u16>,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Acknowledge: what it said is safe, or it said nothing that needs to be.
+    Acknowledge,
+    /// Do not acknowledge: neither disk nor centre took it, the sender must say it again.
+    Withhold,
+}
+
+/// Why a request to the centre failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendFailure {
+    /// No connection, a broken one, or no answer in time.
+    Unreachable(String),
+    /// The body was too large for the centre.
+    TooLarge,
+    /// The centre answered with an error status.
+    Status(u16),
+    /// The answer was not understood.
+    BadAnswer(String),
+}
+
+/// Something that happened to the loop.
+#[derive(Debug, Clone)]
+pub enum Completion {
+    /// A message came in.
+    Heard(Heard),
+    /// The journal holds every record up to `through`.
+    Written {
+        /// Last sequence synced.
+        through: u64,
+        /// Size of the newest segment.
+        segment_bytes: u64,
+    },
+    /// The journal could not be written; nothing of that write is acknowledged.
+    WriteFailed,
+    /// Records were read back.
+    Loaded {
+        /// The records.
+        records: Vec<Record>,
+        /// The last sequence looked at.
+        through_seq: u64,
+    },
+    /// The centre answered an uplink request, or did not.
+    Sent {
+        /// The request.
+        request: u64,
+        /// What came back.
+        outcome: Result<UplinkAnswer, SendFailure>,
+    },
+    /// The centre answered a poll, or did not.
+    Polled(Result<DownlinkAnswer, SendFailure>),
+    /// The outputs took a stage, or did not.
+    Told {
+        /// The stage.
+        stage: Stage,
+        /// Whether it was shown.
+        shown: bool,
+    },
+    /// A deadline may have passed.
+    Woken,
+    /// The program is asked to stop.
+    Stopping,
+}
+
+/// Something the loop asks its driver to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Append and sync, then roll to a new segment where a checkpoint is given. One at a time.
+    Write {
+        /// The records, in order.
+        records: Vec<Record>,
+        /// The checkpoint of a new segment.
+        roll: Option<Vec<u8>>,
+        /// Segments wholly delivered below this may go.
+        low_water: u64,
+    },
+    /// Read records back.
+    Load {
+        /// First sequence.
+        from_seq: u64,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Answer the sender of a message.
+    Answer {
+        /// The message.
+        token: u64,
+        /// What became of it.
+        verdict: Verdict,
+    },
+    /// Post records to the centre.
+    Send {
+        /// Names the request.
+        request: u64,
+        /// Index of the path.
+        path: usize,
+        /// The clocks at sending.
+        sent: Stamp,
+        /// The records.
+        records: Vec<Record>,
+    },
+    /// Ask the centre how far the home's orders are.
+    Poll {
+        /// Index of the path.
+        path: usize,
+        /// The version known.
+        after: u64,
+        /// How long the centre may wait, seconds.
+        wait_secs: u64,
+    },
+    /// Tell the elder.
+    Tell {
+        /// The stage.
+        stage: Stage,
+        /// Whether it repeats the last one.
+        again: bool,
+    },
+    /// Everything is written: the program may end.
+    Stop,
+}
