@@ -17,7 +17,8 @@ pub async fn start(setup: &Setup, tell: Option<LineTeller>) -> anyhow::Result<Pr
     let config = setup.write_centre()?;
     let arguments = ["run", "--config", &config.to_string_lossy()];
     let mut program = Program::start("cloud-bridge", &program::path_of("cloud-bridge")?, &arguments, tell)?;
-    let ready = program.wait_line("it says that it is ready", START_WAIT, |line| line.contains("ready: listening")).await;
+    let ready =
+        program.wait_line("it says that it is ready", START_WAIT, |line| line.contains("ready: listening")).await;
     super::program::or_log(&program, ready)?;
     Ok(program)
 }

@@ -89,7 +89,8 @@ impl MqttClient {
     /// # Errors
     /// When there is no connection, or the sign-in is refused.
     pub async fn connect(port: u16, client_id: &str, sign_in: Option<&SignIn>) -> Result<Self, Failed> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.map_err(|error| format!("MQTT on {port}: {error}"))?;
+        let stream =
+            TcpStream::connect(("127.0.0.1", port)).await.map_err(|error| format!("MQTT on {port}: {error}"))?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         let (reader, writer) = stream.into_split();
         let shared = Arc::new(Shared { state: Mutex::default(), changed: watch::Sender::new(0) });
@@ -220,12 +221,7 @@ impl MqttClient {
         tokio::time::timeout(patience, gone).await.map_err(|_| "the broker did not close the connection".to_owned())
     }
 
-    async fn wait<T>(
-        &self,
-        what: &str,
-        patience: Duration,
-        find: impl Fn(&State) -> Option<T>,
-    ) -> Result<T, Failed> {
+    async fn wait<T>(&self, what: &str, patience: Duration, find: impl Fn(&State) -> Option<T>) -> Result<T, Failed> {
         let mut changed = self.shared.changed.subscribe();
         let found = async {
             loop {

@@ -13,8 +13,8 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::sync::watch;
 
-use super::clock::{now, until};
 use super::Failed;
+use super::clock::{now, until};
 
 /// Most log lines kept of one program; older ones go.
 const LOG_LINES_MAX: usize = 20_000;
@@ -73,7 +73,9 @@ pub fn path_of(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("this program has no path")?;
     let dirs = own.ancestors().skip(1).take(2);
     let found = dirs.map(|dir| dir.join(name)).find(|path| path.is_file());
-    found.with_context(|| format!("the program `{name}` is not built beside {}; run `cargo build --bins`", own.display()))
+    found.with_context(|| {
+        format!("the program `{name}` is not built beside {}; run `cargo build --bins`", own.display())
+    })
 }
 
 impl Program {
@@ -156,7 +158,11 @@ impl Program {
                 continue;
             }
             if now() >= end {
-                return Err(format!("{}: {what}: not within {:.1} s ({seen} lines)", self.name, patience.as_secs_f64()));
+                return Err(format!(
+                    "{}: {what}: not within {:.1} s ({seen} lines)",
+                    self.name,
+                    patience.as_secs_f64()
+                ));
             }
             let _ = tokio::time::timeout(Duration::from_millis(50), written.changed()).await;
         }

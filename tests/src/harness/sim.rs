@@ -14,7 +14,8 @@ pub async fn start(setup: &Setup, more: &[&str], tell: Option<LineTeller>) -> an
     let mut arguments = vec!["live", "--config", &config];
     arguments.extend(more);
     let mut program = Program::start("sensor-sim", &program::path_of("sensor-sim")?, &arguments, tell)?;
-    let connected = program.wait_line("it is connected", START_WAIT, |line| line.contains("connected to the broker")).await;
+    let connected =
+        program.wait_line("it is connected", START_WAIT, |line| line.contains("connected to the broker")).await;
     program::or_log(&program, connected)?;
     Ok(program)
 }

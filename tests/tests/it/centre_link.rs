@@ -38,7 +38,8 @@ fn with_tls() -> anyhow::Result<(Setup, std::path::PathBuf)> {
 /// Lets the desk and the feed of a home trust the centre's own authority.
 fn trusting(home: &mut Home) -> anyhow::Result<()> {
     let pem = std::fs::read(home.setup.dir().join("own-authority.pem"))?;
-    let client = reqwest::Client::builder().no_proxy().tls_certs_merge([reqwest::Certificate::from_pem(&pem)?]).build()?;
+    let client =
+        reqwest::Client::builder().no_proxy().tls_certs_merge([reqwest::Certificate::from_pem(&pem)?]).build()?;
     home.desk = home.desk.clone().through(client.clone());
     let viewer = centre::desk(&home.setup, home.setup.viewer()).or_fail()?.through(client);
     home.feed = Feed::read(viewer, None);

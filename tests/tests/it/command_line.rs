@@ -126,7 +126,9 @@ fn every_configuration_of_the_repository_is_good() -> anyhow::Result<()> {
 
 #[test]
 fn every_program_explains_itself() -> anyhow::Result<()> {
-    for (program, word) in [("gateway", "journal"), ("cloud-bridge", "check"), ("sensor-sim", "scenario"), ("demo", "--check")] {
+    for (program, word) in
+        [("gateway", "journal"), ("cloud-bridge", "check"), ("sensor-sim", "scenario"), ("demo", "--check")]
+    {
         let output = run(program, &["--help"], "")?;
         ensure!(output.status.success() && text(&output.stdout).contains(word), "{program}: {}", text(&output.stdout));
     }

@@ -17,7 +17,9 @@ async fn started() -> anyhow::Result<(Home, Mosquitto, SignIn)> {
     let mut mosquitto = Mosquitto::start(&setup, &sign_ins).await?;
     setup.broker = Broker::External { port: mosquitto.port(), sign_in: home };
     let home = Home::start(setup).await?;
-    mosquitto.says("the gateway hears its buttons", |line| line.contains("Sending SUBACK to homecare-demo-home-life-safety")).await?;
+    mosquitto
+        .says("the gateway hears its buttons", |line| line.contains("Sending SUBACK to homecare-demo-home-life-safety"))
+        .await?;
     Ok((home, mosquitto, bridge))
 }
 

@@ -11,7 +11,7 @@ use crate::home::{root, text};
 const FILE_LINES_MAX: usize = 400;
 
 /// Files that are longer, with the number they may not pass; each is to be shortened, never to grow.
-const LONGER_FILES: &[(&str, usize)] = &[("gateway/src/engine.rs", 560)];
+const LONGER_FILES: &[(&str, usize)] = &[];
 
 /// What decides and never touches the world: no IO, clock, randomness, async or logging.
 const PURE: &[&str] = &[
@@ -65,7 +65,10 @@ impl Source {
     }
 
     fn is_test(&self) -> bool {
-        self.name.contains("/tests/") || self.name.ends_with("/tests.rs") || self.name.starts_with("tests/tests/")
+        self.name.contains("/tests/")
+            || self.name.ends_with("/tests.rs")
+            || self.name.ends_with("/testing.rs")
+            || self.name.starts_with("tests/tests/")
     }
 
     /// Its lines of code, numbered: without comments, blank lines and the tests at its end.
@@ -167,8 +170,13 @@ fn files_stay_short() -> anyhow::Result<()> {
 #[test]
 fn nothing_is_left_unfinished() -> anyhow::Result<()> {
     // In two halves, so that this file does not find itself.
-    let words =
-        [concat!("to", "do!"), concat!("unimplemented", "!("), concat!("db", "g!("), concat!("TO", "DO"), concat!("FIX", "ME")];
+    let words = [
+        concat!("to", "do!"),
+        concat!("unimplemented", "!("),
+        concat!("db", "g!("),
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+    ];
     let mut found = Vec::new();
     for source in sources()?.iter().filter(|source| source.name != "Cargo.lock") {
         for (at, line) in source.text.lines().enumerate() {
@@ -213,7 +221,8 @@ fn names_say_what_things_are() -> anyhow::Result<()> {
     for source in sources()?.iter().filter(|source| source.is_rust()) {
         let path = Path::new(&source.name);
         let parts = path.with_extension("");
-        let vague = parts.components().filter_map(|part| part.as_os_str().to_str()).filter(|part| modules.contains(part));
+        let vague =
+            parts.components().filter_map(|part| part.as_os_str().to_str()).filter(|part| modules.contains(part));
         found.extend(vague.map(|part| format!("{}: a module named `{part}`", source.name)));
         for (line, code) in source.code() {
             let mut words = code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
@@ -238,8 +247,13 @@ fn every_crate_keeps_the_workspace_lints() -> anyhow::Result<()> {
 
 #[test]
 fn documents_exist_and_stay_short() -> anyhow::Result<()> {
-    let limits =
-        [("README.md", 400), ("README.zh-CN.md", 400), ("ARCHITECTURE.md", 200), ("CONTRIBUTING.md", 100), ("LICENSE", 400)];
+    let limits = [
+        ("README.md", 400),
+        ("README.zh-CN.md", 400),
+        ("ARCHITECTURE.md", 200),
+        ("CONTRIBUTING.md", 100),
+        ("LICENSE", 400),
+    ];
     for (name, lines_max) in limits {
         let text = std::fs::read_to_string(root().join(name)).with_context(|| format!("{name} cannot be read"))?;
         let lines = text.lines().count();
@@ -252,7 +266,8 @@ fn documents_exist_and_stay_short() -> anyhow::Result<()> {
 fn the_two_commands_can_be_run() -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     for name in ["demo", "test", ".ci/run"] {
-        let mode = std::fs::metadata(root().join(name)).with_context(|| format!("{name} is missing"))?.permissions().mode();
+        let mode =
+            std::fs::metadata(root().join(name)).with_context(|| format!("{name} is missing"))?.permissions().mode();
         ensure!(mode & 0o111 == 0o111, "{name} is not executable");
     }
     Ok(())
@@ -270,7 +285,7 @@ fn architecture_names_every_module() -> anyhow::Result<()> {
         // What a reader looks for by name: each crate's modules, programs, and the lifecycles of the two machines.
         let named = match parts.as_slice() {
             ["lib" | "main"] => None,
-            [module] | ["bin", module] | ["home" | "dispatch" | "harness" | "world", module] => Some(*module),
+            [module] | ["bin", module] | ["home" | "dispatch", module] => Some(*module),
             _ => None,
         };
         if let Some(module) = named

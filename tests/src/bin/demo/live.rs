@@ -115,7 +115,9 @@ fn banner(setup: &Setup) -> String {
         let _infallible = writeln!(text, "{line}");
     };
     line(format_args!("\nRunning, all on this machine only:"));
-    line(format_args!("  cloud-bridge  http://127.0.0.1:{centre}    the city's centre (API: /v1/openapi.json, /metrics)"));
+    line(format_args!(
+        "  cloud-bridge  http://127.0.0.1:{centre}    the city's centre (API: /v1/openapi.json, /metrics)"
+    ));
     line(format_args!("  gateway       mqtt://127.0.0.1:{mqtt}   one home's gateway"));
     line(format_args!("                http://127.0.0.1:{status}    its status: /healthz /metrics /v1/history"));
     line(format_args!("  sensor-sim    an elder at home with {} devices, speaking Zigbee2MQTT", setup.devices.len()));
@@ -124,9 +126,14 @@ fn banner(setup: &Setup) -> String {
     for user in [dispatcher, viewer, supervisor] {
         line(format_args!("  {:<6} {:<11} {}", user.name, user.role, user.token));
     }
-    line(format_args!("\nTry, here:   press · fall · cancel · check-in · check-out · help      (Ctrl-C ends everything)"));
+    line(format_args!(
+        "\nTry, here:   press · fall · cancel · check-in · check-out · help      (Ctrl-C ends everything)"
+    ));
     line(format_args!("Try, in another terminal:"));
-    line(format_args!("  curl -s -H 'Authorization: Bearer {}' 'http://127.0.0.1:{centre}/v1/feed?after=0'", viewer.token));
+    line(format_args!(
+        "  curl -s -H 'Authorization: Bearer {}' 'http://127.0.0.1:{centre}/v1/feed?after=0'",
+        viewer.token
+    ));
     line(format_args!(
         "  curl -sN -H 'Authorization: Bearer {}' http://127.0.0.1:{centre}/v1/feed/stream",
         viewer.token

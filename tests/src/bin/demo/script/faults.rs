@@ -114,8 +114,7 @@ impl Script<'_> {
         let from = now();
         let sent = cast.checker.send(&bytes).await;
         self.must("four messages go out together", sent)?;
-        let hops =
-            ["malformed → PUBACK", "300 KB → PUBACK", "unknown device → PUBACK", "SOS behind them → PUBACK"];
+        let hops = ["malformed → PUBACK", "300 KB → PUBACK", "unknown device → PUBACK", "SOS behind them → PUBACK"];
         for (hop, packet) in hops.into_iter().zip(packets) {
             let answered = self.cast()?.checker.acknowledged(packet, 0).await;
             self.hop(hop, from, answered)?;

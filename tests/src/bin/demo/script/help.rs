@@ -48,7 +48,13 @@ impl Script<'_> {
         let door = payload::door("front door", true);
         let cast = self.cast()?;
         let opened = cast.checker.publish(&door.topic, &door.payload).await;
-        let code = cast.lamp.heard(0).iter().rev().filter(|heard| heard.topic == topics::PRESENCE_CODE).find_map(|heard| heard.field("code"));
+        let code = cast
+            .lamp
+            .heard(0)
+            .iter()
+            .rev()
+            .filter(|heard| heard.topic == topics::PRESENCE_CODE)
+            .find_map(|heard| heard.field("code"));
         let (lamp, feed) = (cast.lamp.heard_count(), cast.feed.count());
         self.must("the front door opens", opened)?;
         let code = self.must("the home's code", code.ok_or_else(|| "the panel shows none".to_owned()))?;

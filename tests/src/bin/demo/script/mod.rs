@@ -161,7 +161,8 @@ impl<'s> Script<'s> {
         let from = now();
         let cast = self.sign_in().await;
         self.cast = Some(self.must("checker, reader, lamp and dispatcher sign in", cast)?);
-        let code = self.cast()?.lamp.hear("the presence code", 0, HOP_WAIT, |heard| heard.topic == topics::PRESENCE_CODE);
+        let code =
+            self.cast()?.lamp.hear("the presence code", 0, HOP_WAIT, |heard| heard.topic == topics::PRESENCE_CODE);
         let code = code.await.map(|(_, heard)| heard.at);
         self.hop("the home's panel shows its presence code", from, code)?;
         Ok(())
@@ -181,7 +182,8 @@ impl<'s> Script<'s> {
 
     async fn mqtt(&self, name: &str) -> Result<MqttClient, Failed> {
         let (port, sign_in) = (self.setup.ports.mqtt, self.setup.sign_in(name)?);
-        until(&format!("{name} signs in"), HOP_WAIT, async || MqttClient::connect(port, name, Some(sign_in)).await).await
+        until(&format!("{name} signs in"), HOP_WAIT, async || MqttClient::connect(port, name, Some(sign_in)).await)
+            .await
     }
 
     async fn lamp(&self) -> Result<MqttClient, Failed> {
