@@ -1,5 +1,6 @@
 //! A running gateway and its status page.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::Failed;
@@ -14,9 +15,17 @@ use super::setup::Setup;
 /// # Errors
 /// When it does not start.
 pub async fn start(setup: &Setup, tell: Option<LineTeller>) -> anyhow::Result<Program> {
+    start_at(&program::path_of("gateway")?, setup, tell).await
+}
+
+/// The same with the program at this path.
+///
+/// # Errors
+/// When it does not start.
+pub async fn start_at(path: &Path, setup: &Setup, tell: Option<LineTeller>) -> anyhow::Result<Program> {
     let config = setup.write_gateway()?;
     let arguments = ["run", "--config", &config.to_string_lossy()];
-    let mut program = Program::start("gateway", &program::path_of("gateway")?, &arguments, tell)?;
+    let mut program = Program::start("gateway", path, &arguments, tell)?;
     let ready = program.wait_line("it says that it is ready", START_WAIT, |line| line.contains("ready gateway")).await;
     program::or_log(&program, ready)?;
     Ok(program)

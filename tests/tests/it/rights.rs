@@ -84,6 +84,9 @@ async fn a_client_speaks_and_hears_only_under_its_own_topics() -> anyhow::Result
     Ok(())
 }
 
+/// Who asks what with which credential, and the status of the answer.
+type Case<'c> = (&'c str, Desk, Method, &'c str, Option<&'c Value>, u16);
+
 #[tokio::test]
 async fn each_credential_at_the_centre_opens_its_own_door_only() -> anyhow::Result<()> {
     let home = Home::start(setup()?).await?;
@@ -99,7 +102,7 @@ async fn each_credential_at_the_centre_opens_its_own_door_only() -> anyhow::Resu
     let url = centre::url(&home.setup);
     let desk = |token: &str| Desk::new(url.as_str(), token).or_fail();
     let setup = &home.setup;
-    let cases: [(&str, Desk, Method, &str, Option<&Value>, u16); 10] = [
+    let cases: [Case<'_>; 10] = [
         ("nobody's uplink", desk("no-such-token")?, Method::POST, "/v1/uplink", Some(&batch), 401),
         ("another gateway's uplink", desk(&setup.other_gateway.1)?, Method::POST, "/v1/uplink", Some(&batch), 403),
         ("a dispatcher's uplink", desk(&setup.dispatcher().token)?, Method::POST, "/v1/uplink", Some(&batch), 403),
