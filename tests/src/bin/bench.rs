@@ -140,7 +140,11 @@ async fn measure(arguments: &Arguments, path: &Path) -> anyhow::Result<()> {
     println!("{:<46} {:>10.0} {:>10}", "burst, presses on the feed a second", seen_per_s, "≥ 6950");
     println!("{:<46} {:>10.1} {:>10}", "gateway resident, idle, MB", megabytes(idle_kb), "≤ 16");
     println!("{:<46} {:>10.1} {:>10}", "gateway resident, after the burst, MB", megabytes(busy_kb), "≤ 16");
-    let profile = if arguments.dist { "dist" } else { "release" };
+    let profile = match (arguments.dist, cfg!(debug_assertions)) {
+        (true, _) => "dist",
+        (false, true) => "dev",
+        (false, false) => "release",
+    };
     let name = format!("gateway, profile {profile}, stripped, MB");
     println!("{name:<46} {:>10.1} {:>10}", binary_bytes as f64 / 1e6, "≤ 8");
     println!("{:<46} {:>10.1} {:>10}", "gateway ready after a clean start, ms", ready_ms, "≤ 100");

@@ -136,3 +136,6 @@ fn framed(first: u8, body: &[u8]) -> Vec<u8> {
     packet.extend(body);
     packet
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,10 +50,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         (Ports { mqtt, centre, status }, Waits::SHORT)
     } else {
         let Arguments { mqtt_port: mqtt, centre_port: centre, status_port: status, .. } = *arguments;
-        if let Some(problem) = taken(mqtt, "--mqtt-port").or_else(|| taken(centre, "--centre-port")) {
-            anyhow::bail!(problem);
+        if mqtt == centre || centre == status || status == mqtt {
+            anyhow::bail!("--mqtt-port {mqtt}, --centre-port {centre} and --status-port {status} must be three ports");
         }
-        if let Some(problem) = taken(status, "--status-port") {
+        let wanted = [(mqtt, "--mqtt-port"), (centre, "--centre-port"), (status, "--status-port")];
+        if let Some(problem) = wanted.into_iter().find_map(|(port, option)| taken(port, option)) {
             anyhow::bail!(problem);
         }
         (Ports { mqtt, centre, status }, Waits { fall_prealarm_secs: 15, centre_wait_secs: 10 })
