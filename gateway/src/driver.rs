@@ -228,6 +228,7 @@ fn log(completion: &Completion) {
         | Completion::Written { .. }
         | Completion::WriteFailed
         | Completion::Loaded { .. }
+        | Completion::LoadFailed
         | Completion::Polled(Ok(_))
         | Completion::Woken
         | Completion::Stopping => {}

@@ -87,6 +87,7 @@ impl Engine {
             Completion::Written { through, segment_bytes } => self.written(now, through, segment_bytes, &mut commands),
             Completion::WriteFailed => self.write_failed(now, &mut commands),
             Completion::Loaded { records, through_seq } => self.outbox.loaded(records, through_seq),
+            Completion::LoadFailed => self.outbox.load_failed(now.uptime_ms),
             Completion::Sent { request, outcome } => self.sent(now, request, outcome, &mut commands),
             Completion::Polled(outcome) => self.polled(now, outcome, &mut commands),
             Completion::Told { stage, shown } => self.record(now, None, Body::Reassured(Reassured { stage, shown })),
@@ -137,8 +138,8 @@ impl Engine {
             digest: deliveries::digest(&heard.topic, &heard.payload),
         });
         if heard.duplicate
-            && let Some(seq) = delivery.as_ref().and_then(|delivery| self.deliveries.find(delivery))
-            && self.home.call_open()
+            && let Some(delivery) = &delivery
+            && let Some(seq) = self.deliveries.find(delivery, self.home.call_open())
         {
             self.counters.duplicates += 1;
             self.answer_when_safe(now, token, seq, commands);
@@ -177,7 +178,8 @@ impl Engine {
 
     /// Acknowledges now where `seq` is already safe, else once it is.
     fn answer_when_safe(&mut self, now: &Now, token: u64, seq: u64, commands: &mut Vec<Command>) {
-        if seq < self.first_unsafe_seq() {
+        let stored_elsewhere = self.disk_failed && self.outbox.is_received(seq);
+        if seq < self.first_unsafe_seq() || stored_elsewhere {
             commands.push(Command::Answer { token, verdict: Verdict::Acknowledge });
         } else {
             self.waiting.push_back(Waiting { seq, token, since_ms: now.uptime_ms });

@@ -68,15 +68,14 @@ fn serve<S: Storage>(
             }
             JournalRequest::Load { from_seq, limit } => match journal.read(from_seq, limit) {
                 Ok(records) => {
-                    let full = records.len() >= limit;
-                    let last = records.last().map(|record| record.seq).filter(|_| full);
+                    // A read ends early at its limits; only an empty one has seen the end.
+                    let last = records.last().map(|record| record.seq);
                     let through_seq = last.unwrap_or_else(|| journal.head().0.saturating_sub(1));
                     Completion::Loaded { records, through_seq }
                 }
                 Err(error) => {
-                    tracing::error!(%error, from_seq, "records waiting for the centre could not be read back; trying again");
-                    std::thread::sleep(std::time::Duration::from_secs(1));
-                    Completion::Loaded { records: Vec::new(), through_seq: from_seq - 1 }
+                    tracing::error!(error = %chain(&error), from_seq, "records waiting for the centre could not be read back");
+                    Completion::LoadFailed
                 }
             },
         };

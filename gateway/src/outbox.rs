@@ -18,6 +18,9 @@ pub const LANE_RECORDS_MAX: usize = 2_000;
 /// Most records read back from the journal at once.
 pub const LOAD_RECORDS_MAX: usize = 1_000;
 
+/// A failed read of the journal is tried again after this, milliseconds.
+const LOAD_RETRY_MS: u64 = 5_000;
+
 /// Most emergency records in one request.
 const URGENT_BATCH_MAX: usize = 64;
 
@@ -72,6 +75,14 @@ struct Request {
     path: usize,
 }
 
+/// What a read of the journal under way is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loading {
+    No,
+    Scan,
+    Refill,
+}
+
 /// Records on their way to the centre.
 #[derive(Debug, Clone)]
 pub struct Outbox {
@@ -83,7 +94,11 @@ pub struct Outbox {
     held: BTreeSet<u64>,
     /// From here on the journal has records that no lane holds.
     unread_from: Option<u64>,
-    loading: bool,
+    /// At start the whole backlog is looked through for emergencies, whatever telemetry lies before
+    /// them: what is looked at next, and the last sequence to look at.
+    scan: Option<(u64, u64)>,
+    loading: Loading,
+    load_retry_ms: u64,
     received: BTreeSet<u64>,
     last_seq: u64,
     in_flight: BTreeMap<u64, Request>,
@@ -107,8 +122,10 @@ impl Outbox {
             urgent: VecDeque::new(),
             routine: VecDeque::new(),
             held: BTreeSet::new(),
-            unread_from: unread.then_some(delivered.low_water + 1),
-            loading: false,
+            unread_from: None,
+            scan: unread.then_some((delivered.low_water + 1, last_seq)),
+            loading: Loading::No,
+            load_retry_ms: 0,
             received: delivered.above.iter().copied().collect(),
             last_seq,
             in_flight: BTreeMap::new(),
@@ -140,7 +157,7 @@ impl Outbox {
                 return;
             }
             Route::Emergency => &mut self.urgent,
-            Route::Routine if self.unread_from.is_some_and(|from| seq >= from) && !self.loading => return,
+            Route::Routine if self.unread_from.is_some_and(|from| seq >= from) && self.loading == Loading::No => return,
             Route::Routine => &mut self.routine,
         };
         if lane.len() >= LANE_RECORDS_MAX {
@@ -152,13 +169,22 @@ impl Outbox {
         lane.insert(place, record);
     }
 
-    /// Records read back from the journal, from `from_seq`; `through_seq` is the last that was looked at.
+    /// Records read back from the journal; `through_seq` is the last that was looked at.
     pub fn loaded(&mut self, records: Vec<Record>, through_seq: u64) {
-        self.unread_from = (through_seq < self.last_seq).then_some(through_seq + 1);
+        match (self.loading, self.scan) {
+            (Loading::Scan, Some((_, end))) => self.scan = (through_seq < end).then_some((through_seq + 1, end)),
+            _ => self.unread_from = (through_seq < self.last_seq).then_some(through_seq + 1),
+        }
         for record in records {
             self.admit(record);
         }
-        self.loading = false;
+        self.loading = Loading::No;
+    }
+
+    /// The journal could not be read; it is tried again later.
+    pub fn load_failed(&mut self, now_ms: u64) {
+        self.loading = Loading::No;
+        self.load_retry_ms = now_ms.saturating_add(LOAD_RETRY_MS);
     }
 
     /// What can go out at `now_ms`.
@@ -167,15 +193,28 @@ impl Outbox {
         let mut posts = Vec::new();
         self.post_urgent(now_ms, &mut posts);
         self.post_routine(now_ms, &mut posts);
-        if let Some(from_seq) = self.unread_from
-            && !self.loading
-            && self.routine.len() <= LANE_RECORDS_MAX - LOAD_RECORDS_MAX
-            && self.urgent.len() <= LANE_RECORDS_MAX - LOAD_RECORDS_MAX
-        {
-            self.loading = true;
-            posts.push(Post::Load { from_seq, limit: LOAD_RECORDS_MAX });
-        }
+        posts.extend(self.load(now_ms));
         posts
+    }
+
+    fn load(&mut self, now_ms: u64) -> Option<Post> {
+        if self.loading != Loading::No || now_ms < self.load_retry_ms {
+            return None;
+        }
+        let room = LANE_RECORDS_MAX - LOAD_RECORDS_MAX;
+        let has_room = self.routine.len() <= room && self.urgent.len() <= room;
+        let from_seq = match (self.scan, self.unread_from) {
+            (Some((from, _)), _) => {
+                self.loading = Loading::Scan;
+                from
+            }
+            (None, Some(from)) if has_room => {
+                self.loading = Loading::Refill;
+                from
+            }
+            (None, _) => return None,
+        };
+        Some(Post::Load { from_seq, limit: LOAD_RECORDS_MAX })
     }
 
     fn post_urgent(&mut self, now_ms: u64, posts: &mut Vec<Post>) {
@@ -296,13 +335,15 @@ impl Outbox {
     /// Every record up to here is received or local.
     pub fn low_water(&self) -> u64 {
         let held = self.held.first().copied();
-        let waiting = held.into_iter().chain(self.unread_from).min();
+        let scanned = self.scan.map(|(from, _)| from);
+        let waiting = held.into_iter().chain(self.unread_from).chain(scanned).min();
         waiting.map_or(self.last_seq, |first| first - 1)
     }
 
     /// Records that wait for a receipt, those only in the journal counted by their sequences.
     pub fn backlog(&self) -> u64 {
-        let unread = self.unread_from.map_or(0, |from| {
+        let scanned = self.scan.map(|(from, _)| from);
+        let unread = self.unread_from.into_iter().chain(scanned).min().map_or(0, |from| {
             let known = self.held.range(from..).count() + self.received.range(from..).count();
             (self.last_seq + 1).saturating_sub(from).saturating_sub(known as u64)
         });
@@ -331,7 +372,14 @@ impl Outbox {
         let routine_idle = !self.routine.is_empty() && !self.in_flight.values().any(|request| !request.urgent);
         let urgent = urgent_idle.then_some(self.urgent_retry_ms);
         let routine = routine_idle.then_some(self.routine_retry_ms);
-        hedge.chain(urgent).chain(routine).min()
+        let unread = (self.scan.is_some() || self.unread_from.is_some()) && self.loading == Loading::No;
+        let load = (unread && self.load_retry_ms > 0).then_some(self.load_retry_ms);
+        hedge.chain(urgent).chain(routine).chain(load).min()
+    }
+
+    /// Whether the centre holds a record; known for all that came after the last [`Outbox::delivered`].
+    pub fn is_received(&self, seq: u64) -> bool {
+        self.received.contains(&seq) || seq <= self.low_water()
     }
 
     /// Index of the path that answered last.

@@ -1,3 +1,5 @@
-//! What the product's tests, demo and benchmarks share: real programs, real sockets, real disks.
+//! Testing ground of the whole product: the seeded world, and the harness that the end-to-end tests,
+//! the demo and the benchmark share for real programs, real sockets and real disks.
 
 pub mod harness;
+pub mod world;

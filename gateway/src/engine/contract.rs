@@ -150,6 +150,8 @@ pub enum Completion {
         /// The last sequence looked at.
         through_seq: u64,
     },
+    /// The journal could not be read.
+    LoadFailed,
     /// The centre answered an uplink request, or did not.
     Sent {
         /// The request.

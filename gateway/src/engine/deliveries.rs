@@ -1,12 +1,11 @@
 //! Redelivery: an MQTT message said twice because its acknowledgement was lost makes nothing new.
 //!
 //! Only a message that carries the duplicate flag and repeats client, packet id and content of a
-//! recorded one counts as a redelivery, and only while the call it made is open; everything
-//! unclear is a press.
+//! recorded one counts as a redelivery; a press only while a call is open. Everything unclear is a press.
 
 use std::collections::VecDeque;
 
-use protocol::record::{Delivery, Record};
+use protocol::record::{Body, Delivery, Record};
 use serde::{Deserialize, Serialize};
 
 /// Most deliveries remembered.
@@ -14,7 +13,16 @@ const REMEMBERED_MAX: usize = 256;
 
 /// The latest deliveries that made records.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Deliveries(VecDeque<(Delivery, u64)>);
+pub struct Deliveries(VecDeque<Made>);
+
+/// What a delivery made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Made {
+    delivery: Delivery,
+    seq: u64,
+    /// A trigger of its own: dropping it would cost most.
+    press: bool,
+}
 
 impl Deliveries {
     /// Remembers the delivery a record was made from.
@@ -23,12 +31,14 @@ impl Deliveries {
         if self.0.len() >= REMEMBERED_MAX {
             self.0.pop_front();
         }
-        self.0.push_back((delivery.clone(), record.seq));
+        let press = matches!(record.body, Body::Trigger(_));
+        self.0.push_back(Made { delivery: delivery.clone(), seq: record.seq, press });
     }
 
-    /// The last record made from the same delivery.
-    pub fn find(&self, delivery: &Delivery) -> Option<u64> {
-        self.0.iter().rev().find(|(known, _)| known == delivery).map(|(_, seq)| *seq)
+    /// The last record made from the same delivery; of a press only while a call is open.
+    pub fn find(&self, delivery: &Delivery, call_open: bool) -> Option<u64> {
+        let made = self.0.iter().rev().find(|made| made.delivery == *delivery)?;
+        (call_open || !made.press).then_some(made.seq)
     }
 }
 

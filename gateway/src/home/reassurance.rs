@@ -52,6 +52,9 @@ pub struct Reassurance {
     lease: Option<Lease>,
     #[serde(skip)]
     repeat: bool,
+    /// The program has just started: whatever showed the last stage shows nothing now.
+    #[serde(skip)]
+    dark: bool,
     #[serde(skip)]
     disk_failed: bool,
     #[serde(skip)]
@@ -60,7 +63,7 @@ pub struct Reassurance {
 
 impl Default for Reassurance {
     fn default() -> Self {
-        Self { calls: Vec::new(), told: Stage::Quiet, lease: None, repeat: false, disk_failed: false, evaluated_ms: 0 }
+        Self { calls: Vec::new(), told: Stage::Quiet, lease: None, repeat: false, dark: false, disk_failed: false, evaluated_ms: 0 }
     }
 }
 
@@ -103,11 +106,17 @@ impl Reassurance {
         }
     }
 
-    /// The program started again: whatever the journal gave back is on disk.
+    /// The program started: whatever the journal gave back is on disk, and the lamp is told anew.
     pub fn restarted(&mut self, seq: u64) {
         for call in self.calls.iter_mut().filter(|call| call.key.seq < seq) {
             call.recorded = true;
         }
+        self.repeat = true;
+    }
+
+    /// Whatever showed the last stage shows nothing any more: a stage that is not quiet is told anew.
+    pub fn lost_its_lamp(&mut self) {
+        self.dark = true;
     }
 
     /// The centre told all open orders. Calls that it received and has no order for are over.
@@ -151,7 +160,9 @@ impl Reassurance {
 
     /// The stage that is true at `now`.
     pub fn stage(&self, now: &Stamp, pre_alarm_running: bool, rules: &ReassuranceRules) -> Stage {
-        if self.calls.iter().any(|call| call.class == OrderClass::FireGas && (call.recorded || self.disk_failed)) {
+        let alight = |call: &Call| call.class == OrderClass::FireGas && (call.recorded || self.disk_failed);
+        let known = |lease: &Lease| lease.orders.iter().any(|order| order.class == OrderClass::FireGas);
+        if self.calls.iter().any(alight) || self.lease.as_ref().is_some_and(known) {
             return Stage::LeaveNow;
         }
         if let Some(stage) = self.leased(now) {
@@ -189,7 +200,8 @@ impl Reassurance {
     pub fn tell(&mut self, now: &Stamp, stage: Stage) -> Option<bool> {
         self.evaluated_ms = now.uptime_ms;
         let changed = stage != self.told;
-        let repeat = std::mem::take(&mut self.repeat);
+        let dark = std::mem::take(&mut self.dark) && stage != Stage::Quiet;
+        let repeat = std::mem::take(&mut self.repeat) || dark;
         self.told = stage;
         (changed || repeat).then_some(!changed)
     }

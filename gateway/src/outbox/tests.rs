@@ -170,3 +170,57 @@ fn a_batch_too_large_for_the_centre_is_halved() {
     let (_, _, records) = one_send(&mut outbox, 10_000);
     assert_eq!(records.len(), 50);
 }
+
+#[test]
+fn after_a_restart_a_press_behind_ten_thousand_motions_is_found_before_they_are_sent() {
+    let mut maker = Maker::new();
+    let mut records: Vec<_> = (0..10_000).map(|_| maker.motion()).collect();
+    records.push(maker.press());
+    let last = records.len() as u64;
+    let mut outbox = Outbox::new(OutboxTimes::default(), 1, &Delivered::default(), last);
+    let mut sent = Vec::new();
+    for _ in 0..100 {
+        for post in outbox.posts(0) {
+            match post {
+                Post::Send { records, .. } => sent.push(seqs(&records)),
+                Post::Load { from_seq, limit } => {
+                    let from = from_seq as usize - 1;
+                    let chunk = records[from..records.len().min(from + limit)].to_vec();
+                    let through = chunk.last().map_or(last, |record| record.seq);
+                    outbox.loaded(chunk, through);
+                }
+            }
+        }
+    }
+    assert_eq!(sent, [(1..=500).collect(), vec![last]]);
+    assert!(outbox.routine.len() <= LANE_RECORDS_MAX);
+    assert_eq!((outbox.low_water(), outbox.backlog()), (0, last));
+}
+
+#[test]
+fn everything_waiting_is_delivered_in_the_end_whatever_the_lanes_hold() {
+    let mut maker = Maker::new();
+    let mut records: Vec<_> = (0..7_000).map(|i| if i % 100 == 0 { maker.press() } else { maker.motion() }).collect();
+    let mut outbox = Outbox::new(OutboxTimes::default(), 1, &Delivered::default(), 7_000);
+    for round in 0..1_000_u64 {
+        if round < 50 {
+            let record = maker.motion();
+            records.push(record.clone());
+            outbox.offer(record);
+        }
+        for post in outbox.posts(round) {
+            match post {
+                Post::Send { request, records, .. } => {
+                    outbox.answered(request, &answer(&records));
+                }
+                Post::Load { from_seq, limit } => {
+                    let from = from_seq as usize - 1;
+                    let chunk = records[from..records.len().min(from + limit)].to_vec();
+                    let through = chunk.last().map_or(from_seq, |record| record.seq);
+                    outbox.loaded(chunk, through);
+                }
+            }
+        }
+    }
+    assert_eq!((outbox.backlog(), outbox.low_water()), (0, records.len() as u64));
+}

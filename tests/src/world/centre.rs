@@ -1,0 +1,287 @@
+//! The centre as a process: the shipping `Centre` over its store in memory, held polls, crashes with
+//! everything uncommitted lost.
+
+use std::collections::BTreeMap;
+
+use cloud_bridge::centre::{Answer, Centre, Progress, Request, Uplink};
+use cloud_bridge::store::FeedItem;
+use cloud_bridge::store::memory::MemoryStore;
+use gateway::engine::{Completion, SendFailure};
+use protocol::WIRE_VERSION;
+use protocol::downlink::{DownlinkAnswer, LEASE_SECS};
+use protocol::ids::GatewayId;
+use protocol::uplink::{UplinkAnswer, UplinkRequest};
+
+use super::network::{Asked, Mail};
+use super::watch::Invariant;
+use super::{Due, EPOCH_MS, World};
+
+/// A poll that waits for news.
+#[derive(Debug)]
+struct Held {
+    ticket: u64,
+    mail: Mail,
+}
+
+/// The centre's program and what it stands on.
+#[derive(Debug, Default)]
+pub(super) struct CentreSite {
+    running: Option<Centre<MemoryStore>>,
+    store: Option<MemoryStore>,
+    held: Vec<Held>,
+    next_ticket: u64,
+    by_id: BTreeMap<GatewayId, usize>,
+    pub(super) progress: Vec<Progress>,
+    deadline_ms: Option<u64>,
+    fails_in: Option<u64>,
+    /// It stays down until it is told to start.
+    pub(super) kept_down: bool,
+}
+
+impl CentreSite {
+    pub(super) fn new(homes: impl Iterator<Item = GatewayId>) -> Self {
+        let by_id: BTreeMap<_, _> = homes.enumerate().map(|(index, id)| (id, index)).collect();
+        let progress = vec![Progress::default(); by_id.len()];
+        Self { store: Some(MemoryStore::new()), by_id, progress, ..Self::default() }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// The centre dies in the midst of a transaction, after so many writes.
+    pub(super) fn fail_commit_in(&mut self, writes: u64) {
+        self.fails_in = Some(writes);
+    }
+
+    pub(super) fn fail_never(&mut self) {
+        self.fails_in = None;
+    }
+
+    /// The store, for reading what is committed.
+    pub(super) fn store(&mut self) -> Option<&mut MemoryStore> {
+        match &mut self.running {
+            Some(centre) => Some(centre.store()),
+            None => self.store.as_mut(),
+        }
+    }
+}
+
+fn unavailable() -> SendFailure {
+    SendFailure::Status(503)
+}
+
+impl World {
+    pub(super) fn start_centre(&mut self) {
+        if self.centre.running.is_some() || self.centre.kept_down {
+            return;
+        }
+        let Some(mut store) = self.centre.store.take() else { return };
+        store.crash();
+        match Centre::open(store) {
+            Ok(mut centre) => {
+                for (id, index) in &self.centre.by_id {
+                    self.centre.progress[*index] = centre.progress(id).unwrap_or_default();
+                }
+                self.centre.running = Some(centre);
+                self.transcript.story(self.now_ms, format_args!("centre starts"));
+                self.centre.deadline_ms = None;
+                self.plan_centre_deadline();
+            }
+            Err(error) => self.watch.violated(Invariant::StartupSucceeds, self.now_ms, usize::MAX, error.to_string()),
+        }
+    }
+
+    /// The centre dies; what was not committed is gone, and nobody who waits is answered.
+    pub(super) fn crash_centre(&mut self) {
+        let down = match self.dice.between(0, 5) {
+            0..=3 => self.dice.between(1_000, 120_000),
+            4 => self.dice.between(120_000, 30 * 60_000),
+            _ => self.dice.between(30 * 60_000, 4 * super::HOUR_MS),
+        };
+        if self.stop_centre() {
+            self.agenda.put(self.now_ms + down, Due::CentreStart);
+        }
+    }
+
+    pub(super) fn stop_centre(&mut self) -> bool {
+        let Some(centre) = self.centre.running.take() else { return false };
+        self.transcript.story(self.now_ms, format_args!("centre stops"));
+        let mut store = centre.into_store();
+        store.crash();
+        self.centre.store = Some(store);
+        self.centre.fails_in = None;
+        self.tally.centre_crashes += 1;
+        for held in std::mem::take(&mut self.centre.held) {
+            let at = self.now_ms + self.dice.between(1, 100);
+            self.fail_mail(&held.mail, at);
+        }
+        true
+    }
+
+    /// A request reaches the centre.
+    pub(super) fn arrive(&mut self, mut mail: Mail) {
+        if self.centre.running.is_none() {
+            // Its machine still answers that nobody is there.
+            let at = self.now_ms + self.dice.between(1, 60);
+            self.fail_mail(&mail, at);
+            return;
+        }
+        let nothing = Asked::Poll { after: 0, wait_ms: 0 };
+        match std::mem::replace(&mut mail.asked, nothing) {
+            Asked::Uplink { request, batch } => self.uplink(mail, request, batch, false),
+            Asked::UplinkBody { request, body } => match serde_json::from_slice::<UplinkRequest>(&body) {
+                Ok(batch) => self.uplink(mail, request, batch, true),
+                Err(error) => self.watch.violated(Invariant::BodiesReadBack, self.now_ms, mail.home, error.to_string()),
+            },
+            Asked::Poll { after, wait_ms } => {
+                mail.asked = Asked::Poll { after, wait_ms };
+                if self.centre.progress[mail.home].ver != after {
+                    self.answer_poll(&mail);
+                    return;
+                }
+                let ticket = self.centre.next_ticket;
+                self.centre.next_ticket += 1;
+                self.agenda.put(self.now_ms + wait_ms, Due::PollEnds { home: mail.home, ticket });
+                self.centre.held.push(Held { ticket, mail });
+            }
+        }
+    }
+
+    pub(super) fn poll_ends(&mut self, ticket: u64) {
+        if let Some(place) = self.centre.held.iter().position(|held| held.ticket == ticket) {
+            let held = self.centre.held.swap_remove(place);
+            self.answer_poll(&held.mail);
+        }
+    }
+
+    fn answer_poll(&mut self, mail: &Mail) {
+        let progress = &self.centre.progress[mail.home];
+        let answer = DownlinkAnswer {
+            v: WIRE_VERSION,
+            next: progress.ver,
+            orders: progress.orders.clone(),
+            lease_secs: LEASE_SECS,
+            server_time_ms: EPOCH_MS.saturating_add_unsigned(self.now_ms),
+        };
+        let answer = if self.json { through_json(&answer).unwrap_or(answer) } else { answer };
+        self.answer(mail, Completion::Polled(Ok(answer)));
+    }
+
+    fn uplink(&mut self, mut mail: Mail, request: u64, batch: UplinkRequest, json: bool) {
+        let watched: Vec<_> = batch
+            .records
+            .iter()
+            .filter(|record| record.body.route() == protocol::record::Route::Emergency || super::watch::matters(&record.body))
+            .cloned()
+            .collect();
+        mail.asked = Asked::Uplink {
+            request,
+            batch: UplinkRequest { v: WIRE_VERSION, gateway: batch.gateway.clone(), sent: batch.sent, records: Vec::new() },
+        };
+        let Some(answer) = self.ask_centre(Request::Uplink(Uplink::from(batch))) else {
+            let at = self.now_ms + self.dice.between(1, 60);
+            self.fail_mail(&mail, at);
+            return;
+        };
+        let outcome = match answer {
+            Answer::Uplink(done) => {
+                for key in done.conflicts.iter().chain(&done.mismatches) {
+                    self.watch.violated(Invariant::OneHashPerIdentity, self.now_ms, mail.home, key.to_string());
+                }
+                for refusal in &done.refused {
+                    self.watch.violated(Invariant::OneHashPerIdentity, self.now_ms, mail.home, refusal.reason.clone());
+                }
+                self.watch.committed(mail.home, self.now_ms, &watched);
+                let ver = self.centre.progress[mail.home].ver;
+                let answer =
+                    UplinkAnswer { v: WIRE_VERSION, ver, receipts: done.receipts, refused: done.refused };
+                Ok(if json { through_json(&answer).unwrap_or(answer) } else { answer })
+            }
+            Answer::Unavailable { .. } => Err(unavailable()),
+            Answer::Done { .. }
+            | Answer::Refused { .. }
+            | Answer::NoSuchOrder
+            | Answer::KeyReused
+            | Answer::Deadlines { .. }
+            | Answer::Committed => Err(SendFailure::BadAnswer(String::new())),
+        };
+        self.answer(&mail, Completion::Sent { request, outcome });
+    }
+
+    /// Has the centre handle one request; none where it died of it.
+    pub(super) fn ask_centre(&mut self, request: Request) -> Option<Answer> {
+        let now_wall = EPOCH_MS.saturating_add_unsigned(self.now_ms);
+        let fails_in = self.centre.fails_in.take();
+        let centre = self.centre.running.as_mut()?;
+        centre.store().fail_after(fails_in);
+        let handled = centre.handle_batch(now_wall, vec![request]);
+        centre.store().fail_after(None);
+        let answer = handled.answers.into_iter().next()?;
+        if fails_in.is_some() && matches!(answer, Answer::Unavailable { .. }) && self.dice.chance(50) {
+            self.crash_centre();
+            return None;
+        }
+        self.published(&handled.published);
+        let mut news = Vec::new();
+        for (id, progress) in handled.homes {
+            let Some(home) = self.centre.by_id.get(&id).copied() else { continue };
+            self.watch.progressed(home, self.now_ms, &progress.orders);
+            if progress.ver != self.centre.progress[home].ver {
+                news.push(home);
+            }
+            self.centre.progress[home] = progress;
+        }
+        let dies_unheard = fails_in.is_some() && self.dice.chance(50);
+        if dies_unheard {
+            // Committed, and nobody is told: the answers are lost with the program.
+            self.crash_centre();
+            return None;
+        }
+        for home in news {
+            let (told, kept) = std::mem::take(&mut self.centre.held).into_iter().partition(|held| held.mail.home == home);
+            self.centre.held = kept;
+            let told: Vec<Held> = told;
+            for held in told {
+                self.answer_poll(&held.mail);
+            }
+        }
+        self.plan_centre_deadline();
+        Some(answer)
+    }
+
+    fn plan_centre_deadline(&mut self) {
+        let Some(due) = self.centre.running.as_ref().and_then(Centre::next_deadline) else { return };
+        let at_ms = u64::try_from(due.saturating_sub(EPOCH_MS)).unwrap_or(0).max(self.now_ms);
+        if self.centre.deadline_ms.is_none_or(|planned| planned > at_ms || planned < self.now_ms) {
+            self.centre.deadline_ms = Some(at_ms);
+            self.agenda.put(at_ms, Due::CentreDeadline);
+        }
+    }
+
+    pub(super) fn centre_deadline(&mut self) {
+        let now_wall = EPOCH_MS.saturating_add_unsigned(self.now_ms);
+        self.centre.deadline_ms = None;
+        if self.centre.running.as_ref().and_then(Centre::next_deadline).is_some_and(|due| due <= now_wall) {
+            let failed = matches!(self.ask_centre(Request::Deadlines), Some(Answer::Unavailable { .. }));
+            if failed {
+                self.centre.deadline_ms = Some(self.now_ms + 500);
+                self.agenda.put(self.now_ms + 500, Due::CentreDeadline);
+                return;
+            }
+        }
+        self.plan_centre_deadline();
+    }
+
+    fn published(&mut self, items: &[FeedItem]) {
+        for item in items {
+            self.watch.published(self.now_ms, item);
+            self.tally.orders += u64::from(item.item.kind == "workorder.opened");
+            self.desks_hear(item);
+        }
+    }
+}
+
+fn through_json<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> Option<T> {
+    serde_json::from_slice(&serde_json::to_vec(value).ok()?).ok()
+}

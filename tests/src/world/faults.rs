@@ -1,0 +1,196 @@
+//! What goes wrong, when and for how long, from the seed.
+
+use gateway::journal::sim_storage::{CrashModel, DiskOp};
+
+use super::network::PathState;
+use super::{Due, HOUR_MS, World};
+
+/// How much goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Faults {
+    /// Nothing.
+    None,
+    /// A few things a day.
+    Some,
+    /// Something every few minutes.
+    Many,
+}
+
+/// How a gateway dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// `kill -9`: the machine lives on.
+    Killed,
+    /// The power goes.
+    PowerCut(CrashModel),
+}
+
+/// Something that lasts until it is mended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The home's clock is wrong.
+    Clock,
+    /// The disk takes nothing more.
+    DiskFull,
+    /// The disk refuses.
+    DiskErrors,
+    /// The disk is slow.
+    DiskSlow,
+    /// A path to the centre is in this state.
+    Path(usize, PathState),
+    /// Requests and answers get lost, doubled and late.
+    Flaky,
+    /// The home's MQTT connection breaks off and acknowledgements with it.
+    Radio,
+}
+
+impl World {
+    pub(super) fn mean_gap_ms(&self) -> u64 {
+        match self.config.faults {
+            Faults::None => u64::MAX / 4,
+            Faults::Some => 3 * HOUR_MS / self.config.homes.max(1) as u64,
+            Faults::Many => HOUR_MS / 4 / self.config.homes.max(1) as u64,
+        }
+    }
+
+    pub(super) fn trouble(&mut self) {
+        if self.healed {
+            return;
+        }
+        let gap = self.mean_gap_ms();
+        let next = self.now_ms + self.dice.between(gap / 8, gap * 2);
+        self.agenda.put(next, Due::Trouble);
+        self.tally.troubles += 1;
+        let home = self.dice.between(0, self.homes.len() as u64 - 1) as usize;
+        // Trouble matters most while somebody calls.
+        if self.dice.chance(60) {
+            let at = self.now_ms + self.dice.between(0, 40_000);
+            self.agenda.put(at, Due::Need { home });
+        }
+        match self.dice.between(0, 15) {
+            0..=4 => {
+                let steps = self.dice.between(0, 40) as u32;
+                self.homes[home].dies_in = Some(steps);
+            }
+            5 => self.kill_gateway(home, Death::Killed),
+            6 => self.crash_centre(),
+            7 => self.centre.fail_commit_in(self.dice.between(0, 30)),
+            8 => {
+                let state = PathState::drawn(&mut self.dice);
+                let path = self.dice.between(0, 1) as usize;
+                self.start_trouble(home, Trouble::Path(path, state));
+            }
+            9 => {
+                let state = PathState::drawn(&mut self.dice);
+                self.start_trouble(home, Trouble::Path(0, state));
+                self.start_trouble(home, Trouble::Path(1, state));
+            }
+            10 => self.start_trouble(home, Trouble::Clock),
+            11 => self.start_trouble(home, Trouble::DiskFull),
+            12 => self.start_trouble(home, Trouble::DiskErrors),
+            13 => self.start_trouble(home, Trouble::DiskSlow),
+            14 => self.start_trouble(home, Trouble::Radio),
+            _ if self.dice.chance(40) => self.restart_bridge(home),
+            _ => self.start_trouble(home, Trouble::Flaky),
+        }
+    }
+
+    fn start_trouble(&mut self, home: usize, trouble: Trouble) {
+        let lasts = match self.dice.between(0, 9) {
+            0..=4 => self.dice.between(1_000, 60_000),
+            5..=7 => self.dice.between(60_000, 15 * 60_000),
+            _ => self.dice.between(HOUR_MS / 2, 6 * HOUR_MS),
+        };
+        self.transcript.story(self.now_ms, format_args!("home {home}: {trouble:?} for {} s", lasts / 1_000));
+        self.begin_trouble(home, trouble);
+        self.agenda.put(self.now_ms + lasts, Due::Mend { home, trouble });
+    }
+
+    /// Makes a trouble begin; its end is up to the caller.
+    pub(super) fn begin_trouble(&mut self, home: usize, trouble: Trouble) {
+        let at = &mut self.homes[home];
+        match trouble {
+            Trouble::Clock => {
+                let years = 20 * 365 * 24 * 3_600_000_i64;
+                at.clock_offset_ms = match self.dice.between(0, 3) {
+                    0 => -super::EPOCH_MS,
+                    1 => years,
+                    2 => -years,
+                    _ => self.dice.between(0, 7_200_000) as i64 - 3_600_000,
+                };
+            }
+            Trouble::DiskFull => {
+                let spare = self.dice.between(0, 2_000);
+                let used = at.storage.used();
+                at.storage.set_capacity(Some(used + spare));
+            }
+            Trouble::DiskErrors => {
+                let ops = [DiskOp::Append, DiskOp::Sync, DiskOp::SyncDir, DiskOp::Create, DiskOp::Truncate, DiskOp::Remove];
+                let op = ops[self.dice.between(0, 5) as usize];
+                let times = if self.dice.chance(30) { u32::MAX } else { self.dice.between(1, 5) as u32 };
+                at.storage.fail(op, times);
+            }
+            Trouble::DiskSlow => at.disk_slow = true,
+            Trouble::Path(path, state) => at.paths[path] = state,
+            Trouble::Flaky => at.flaky = true,
+            Trouble::Radio => at.wires.flaky = true,
+        }
+    }
+
+    pub(super) fn mend(&mut self, home: usize, trouble: Trouble) {
+        let at = &mut self.homes[home];
+        match trouble {
+            Trouble::Clock => at.clock_offset_ms = 0,
+            Trouble::DiskFull => at.storage.set_capacity(None),
+            Trouble::DiskErrors => at.mend_disk(),
+            Trouble::DiskSlow => at.disk_slow = false,
+            Trouble::Path(path, _) => at.paths[path] = PathState::Up,
+            Trouble::Flaky => at.flaky = false,
+            Trouble::Radio => at.wires.flaky = false,
+        }
+    }
+
+    pub(super) fn heal(&mut self) {
+        self.healed = true;
+        self.transcript.story(self.now_ms, format_args!("everything is mended"));
+        for home in 0..self.homes.len() {
+            for trouble in [
+                Trouble::Clock,
+                Trouble::DiskFull,
+                Trouble::DiskErrors,
+                Trouble::DiskSlow,
+                Trouble::Path(0, PathState::Up),
+                Trouble::Path(1, PathState::Up),
+                Trouble::Flaky,
+                Trouble::Radio,
+            ] {
+                self.mend(home, trouble);
+            }
+            self.homes[home].dies_in = None;
+            self.start_gateway(home);
+        }
+        self.centre.fail_never();
+        self.start_centre();
+    }
+
+    /// Counts one more step of a home's gateway; true when it dies at this very place.
+    pub(super) fn dies_here(&mut self, home: usize) -> bool {
+        match &mut self.homes[home].dies_in {
+            None => false,
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+        }
+    }
+
+    pub(super) fn draw_death(&mut self) -> Death {
+        match self.dice.between(0, 5) {
+            0 | 1 => Death::Killed,
+            2 => Death::PowerCut(CrashModel::None),
+            3 => Death::PowerCut(CrashModel::All),
+            _ => Death::PowerCut(CrashModel::Some),
+        }
+    }
+}

@@ -1,0 +1,484 @@
+//! One home: its machine with clocks and disk, the gateway's loop on it, and the driver that carries out
+//! the loop's commands, dying between any two of them when the seed says so.
+
+use std::collections::VecDeque;
+
+use gateway::engine::{Command, Completion, Engine, Now, Recovered};
+use gateway::journal::sim_storage::{DiskOp, SimStorage};
+use gateway::journal::{Journal, JournalLimits, verify};
+use protocol::ids::{GatewayId, Incarnation};
+use protocol::record::{Record, Route};
+use protocol::stage::Stage;
+use sensor_sim::bridge::RadioBridge;
+
+use super::faults::Death;
+use super::network::PathState;
+use super::people::Elder;
+use super::watch::Invariant;
+use super::wires::Wires;
+use super::{Due, EPOCH_MS, World};
+
+/// Steps of one loop in one millisecond that say that it never comes to rest.
+const STEPS_PER_MS_MAX: u32 = 2_000;
+
+/// What the journal's thread is asked to do.
+#[derive(Debug)]
+pub(super) enum DiskTask {
+    Write { records: Vec<Record>, roll: Option<Vec<u8>>, low_water: u64 },
+    Load { from_seq: u64, limit: usize },
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) engine: Engine,
+    journal: Journal<SimStorage>,
+    disk: VecDeque<DiskTask>,
+}
+
+/// One home.
+#[derive(Debug)]
+pub(super) struct Home {
+    pub(super) id: GatewayId,
+    pub(super) process: Option<Process>,
+    /// Which run of the gateway this is or, where it is dead, comes next.
+    pub(super) run: u32,
+    boot: u64,
+    boot_ms: u64,
+    pub(super) clock_offset_ms: i64,
+    pub(super) storage: SimStorage,
+    pub(super) disk_slow: bool,
+    pub(super) paths: [PathState; 2],
+    pub(super) flaky: bool,
+    /// Steps until the gateway dies.
+    pub(super) dies_in: Option<u32>,
+    /// Mains power; without it the gateway does not start.
+    pub(super) powered: bool,
+    pub(super) inbox: VecDeque<Completion>,
+    draining: bool,
+    wake_ms: Option<u64>,
+    steps_at: (u64, u32),
+    pub(super) wires: Wires,
+    pub(super) bridge: RadioBridge,
+    pub(super) elder: Elder,
+    pub(super) lamp: Option<Stage>,
+    pub(super) lamp_told_ms: u64,
+    pub(super) day_base_ms: u64,
+    pub(super) next_sign: usize,
+    pub(super) records: u64,
+    polled_ver: u64,
+}
+
+impl Home {
+    pub(super) fn new(index: usize, bridge: RadioBridge) -> Option<Self> {
+        Some(Self {
+            id: format!("home-{index}").parse().ok()?,
+            process: None,
+            run: 0,
+            boot: 1,
+            boot_ms: 0,
+            clock_offset_ms: 0,
+            storage: SimStorage::new(),
+            disk_slow: false,
+            paths: [PathState::Up; 2],
+            flaky: false,
+            dies_in: None,
+            powered: true,
+            inbox: VecDeque::new(),
+            draining: false,
+            wake_ms: None,
+            steps_at: (0, 0),
+            wires: Wires::default(),
+            bridge,
+            elder: Elder::default(),
+            lamp: None,
+            lamp_told_ms: 0,
+            day_base_ms: 0,
+            next_sign: 0,
+            records: 0,
+            polled_ver: 0,
+        })
+    }
+
+    pub(super) fn clocks(&self, now_ms: u64) -> Now {
+        let wall_ms = EPOCH_MS.saturating_add_unsigned(now_ms).saturating_add(self.clock_offset_ms);
+        Now { boot: self.boot, uptime_ms: now_ms - self.boot_ms, wall_ms }
+    }
+
+    pub(super) fn mend_disk(&mut self) {
+        for op in [
+            DiskOp::Create,
+            DiskOp::Append,
+            DiskOp::Sync,
+            DiskOp::SyncDir,
+            DiskOp::Rename,
+            DiskOp::Remove,
+            DiskOp::Truncate,
+        ] {
+            self.storage.fail(op, 0);
+        }
+    }
+}
+
+fn limits() -> JournalLimits {
+    JournalLimits { segment_bytes: 48 * 1024, retained_bytes: 192 * 1024, ..JournalLimits::default() }
+}
+
+impl World {
+    pub(super) fn start_gateway(&mut self, home: usize) {
+        let instant = self.instant();
+        let at = &mut self.homes[home];
+        if at.process.is_some() || !at.powered {
+            return;
+        }
+        self.transcript.story(self.now_ms, format_args!("home {home}: gateway starts"));
+        let opened = Journal::open(at.storage.clone(), limits());
+        let (journal, recovery) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.watch.violated(Invariant::StartupSucceeds, self.now_ms, home, format!("{error:?}"));
+                return;
+            }
+        };
+        for damage in recovery.damage.iter().filter(|damage| damage.may_lose_records()) {
+            self.watch.violated(Invariant::JournalVerifies, self.now_ms, home, damage.to_string());
+        }
+        if !instant && recovery.unmended.is_none() {
+            match verify(&at.storage) {
+                Ok(report) if report.is_whole() => {}
+                Ok(report) => self.watch.violated(Invariant::JournalVerifies, self.now_ms, home, report.to_string()),
+                Err(error) => self.watch.violated(Invariant::JournalVerifies, self.now_ms, home, format!("{error:?}")),
+            }
+        }
+        let recovered = Recovered {
+            checkpoint: recovery.checkpoint,
+            records: recovery.records,
+            last_seq: recovery.next_seq - 1,
+            hash: recovery.head_hash,
+        };
+        self.watch.recovered(home, &recovered, self.now_ms);
+        let incarnation = Incarnation(self.dice.throw());
+        let now = at.clocks(self.now_ms);
+        let (engine, commands) =
+            Engine::start(self.town.engine.clone(), recovered, incarnation, &now, self.dice.throw());
+        at.process = Some(Process { engine, journal, disk: VecDeque::new() });
+        at.wake_ms = None;
+        at.draining = true;
+        self.execute(home, commands);
+        self.homes[home].draining = false;
+        self.drain(home);
+        let gap = if instant { 0 } else { self.dice.between(50, 5_000) };
+        self.agenda.put(self.now_ms + gap, Due::Reconnect { home });
+    }
+
+    /// The gateway ends here and now; what it had in memory is gone.
+    pub(super) fn kill_gateway(&mut self, home: usize, death: Death) {
+        let down_ms = match self.dice.between(0, 9) {
+            0..=6 => self.dice.between(500, 90_000),
+            7 | 8 => self.dice.between(90_000, 20 * 60_000),
+            _ => self.dice.between(20 * 60_000, 5 * super::HOUR_MS),
+        };
+        if self.stop_gateway(home, death) {
+            self.agenda.put(self.now_ms + down_ms, Due::GatewayStart { home });
+        }
+    }
+
+    /// The same without a start to come. Returns whether it was running.
+    pub(super) fn stop_gateway(&mut self, home: usize, death: Death) -> bool {
+        let at = &mut self.homes[home];
+        at.dies_in = None;
+        let Some(process) = at.process.take() else { return false };
+        at.records += process.engine.counters().records;
+        drop(process);
+        self.transcript.story(self.now_ms, format_args!("home {home}: gateway dies ({death:?})"));
+        at.storage.halt_after(None);
+        if let Death::PowerCut(keep) = death {
+            at.storage.crash(keep, self.dice.throw());
+            at.boot = self.dice.throw();
+            at.boot_ms = self.now_ms;
+            if self.dice.chance(30) {
+                // No clock battery: it begins where the calendar does.
+                at.clock_offset_ms = -EPOCH_MS;
+                let fixed = self.now_ms + self.dice.between(10_000, 900_000);
+                self.agenda.put(fixed, Due::Mend { home, trouble: super::faults::Trouble::Clock });
+            }
+        }
+        let at = &mut self.homes[home];
+        at.run += 1;
+        at.inbox.clear();
+        at.wires.cut();
+        at.lamp = None;
+        self.tally.gateway_crashes += 1;
+        true
+    }
+
+    /// Gives the loop everything that waits for it.
+    pub(super) fn drain(&mut self, home: usize) {
+        if std::mem::replace(&mut self.homes[home].draining, true) {
+            return;
+        }
+        while let Some(completion) = self.homes[home].inbox.pop_front() {
+            self.step(home, completion);
+        }
+        self.homes[home].draining = false;
+        self.plan_wake(home);
+    }
+
+    fn step(&mut self, home: usize, completion: Completion) {
+        if self.dies_here(home) {
+            let death = self.draw_death();
+            self.kill_gateway(home, death);
+            return;
+        }
+        let now_ms = self.now_ms;
+        let at = &mut self.homes[home];
+        let now = at.clocks(now_ms);
+        let Some(process) = &mut at.process else { return };
+        if at.steps_at.0 == now_ms {
+            at.steps_at.1 += 1;
+            if at.steps_at.1 > STEPS_PER_MS_MAX {
+                self.watch.violated(Invariant::LoopComesToRest, now_ms, home, format!("{completion:?}"));
+                return;
+            }
+        } else {
+            at.steps_at = (now_ms, 0);
+        }
+        self.tally.steps += 1;
+        let idle_poll = matches!(&completion, Completion::Polled(Ok(answer)) if answer.next == at.polled_ver);
+        if let Completion::Polled(Ok(answer)) = &completion {
+            at.polled_ver = answer.next;
+        }
+        if self.transcript.keeps(super::Detail::Steps) && !idle_poll {
+            self.transcript.step(now_ms, format_args!("home {home}: <- {}", brief(&completion)));
+        }
+        let commands = process.engine.step(&now, completion);
+        self.execute(home, commands);
+    }
+
+    fn execute(&mut self, home: usize, commands: Vec<Command>) {
+        for command in commands {
+            if self.dies_here(home) {
+                let death = self.draw_death();
+                self.kill_gateway(home, death);
+                return;
+            }
+            if self.transcript.keeps(super::Detail::Steps) && !matches!(command, Command::Poll { .. }) {
+                self.transcript.step(self.now_ms, format_args!("home {home}: -> {}", brief_command(&command)));
+            }
+            match command {
+                Command::Write { records, roll, low_water } => {
+                    self.note_records(home, &records);
+                    self.ask_disk(home, DiskTask::Write { records, roll, low_water });
+                }
+                Command::Load { from_seq, limit } => self.ask_disk(home, DiskTask::Load { from_seq, limit }),
+                Command::Answer { token, verdict } => self.answered(home, token, verdict),
+                Command::Send { request, path, sent, records } => {
+                    self.note_records(home, &records);
+                    self.send(home, request, path, sent, records);
+                }
+                Command::Poll { path, after, wait_secs } => self.poll(home, path, after, wait_secs),
+                Command::Tell { stage, again } => self.tell(home, stage, again),
+                Command::Stop => {}
+            }
+        }
+        let now_ms = self.now_ms;
+        let at = &self.homes[home];
+        if let Some(process) = &at.process {
+            let gauges = process.engine.gauges(&at.clocks(now_ms));
+            self.watch.stepped(home, now_ms, at.lamp, &gauges);
+        }
+    }
+
+    fn note_records(&mut self, home: usize, records: &[Record]) {
+        for record in records {
+            let press = record.delivery.as_ref().and_then(|delivery| self.homes[home].wires.press_of(delivery.packet));
+            self.watch.sealed(home, self.now_ms, record, press);
+        }
+    }
+
+    fn ask_disk(&mut self, home: usize, task: DiskTask) {
+        let slow = self.homes[home].disk_slow;
+        let Some(process) = &mut self.homes[home].process else { return };
+        process.disk.push_back(task);
+        if process.disk.len() == 1 {
+            self.plan_disk(home, slow);
+        }
+    }
+
+    fn plan_disk(&mut self, home: usize, slow: bool) {
+        if self.instant() && !slow {
+            self.disk(home);
+            return;
+        }
+        let takes = if slow { self.dice.between(300, 15_000) } else { self.dice.between(1, 12) };
+        let run = self.homes[home].run;
+        self.agenda.put(self.now_ms + takes, Due::Disk { home, run });
+    }
+
+    /// The journal's thread does the task at the head of its queue.
+    pub(super) fn disk(&mut self, home: usize) {
+        if self.dies_here(home) {
+            self.die_writing(home);
+            return;
+        }
+        let at = &mut self.homes[home];
+        let Some(process) = &mut at.process else { return };
+        let Some(task) = process.disk.pop_front() else { return };
+        match task {
+            DiskTask::Write { records, roll, low_water } => {
+                let through = records.last().map_or(0, |record| record.seq);
+                match process.journal.write(&records) {
+                    Ok(written) => {
+                        self.watch.written(home, &records);
+                        if self.transcript.keeps(super::Detail::Story) {
+                            for record in records.iter().filter(|record| record.body.route() == Route::Emergency) {
+                                let what = super::watch::name(&record.body);
+                                self.transcript.story(self.now_ms, format_args!("{}gateway recorded: {what}", prefix(self.config.homes, home)));
+                            }
+                        }
+                        at.inbox.push_back(Completion::Written { through, segment_bytes: written.segment_bytes });
+                    }
+                    Err(error) => {
+                        self.transcript.step(self.now_ms, format_args!("home {home}: disk: {error:?}"));
+                        at.inbox.push_back(Completion::WriteFailed);
+                    }
+                }
+                if let Some(checkpoint) = roll {
+                    // As the journal's thread does it: the new segment begins after the answer was given.
+                    if process.journal.roll(&checkpoint).is_ok() {
+                        let _ = process.journal.retire(low_water);
+                    }
+                }
+            }
+            DiskTask::Load { from_seq, limit } => {
+                let completion = match process.journal.read(from_seq, limit) {
+                    Ok(records) => {
+                        let full = records.len() >= limit;
+                        let last = records.last().map(|record| record.seq).filter(|_| full);
+                        let through_seq = last.unwrap_or_else(|| process.journal.head().0.saturating_sub(1));
+                        Completion::Loaded { records, through_seq }
+                    }
+                    Err(_) => Completion::Loaded { records: Vec::new(), through_seq: from_seq - 1 },
+                };
+                at.inbox.push_back(completion);
+            }
+        }
+        let more = process.disk.front().is_some();
+        let slow = at.disk_slow;
+        if more {
+            self.plan_disk(home, slow);
+        }
+        self.drain(home);
+    }
+
+    /// The power goes in the middle of a write: some of its changes happened, the last perhaps half.
+    fn die_writing(&mut self, home: usize) {
+        let changes = self.dice.between(0, 4);
+        let at = &mut self.homes[home];
+        at.storage.halt_after(Some(changes));
+        if let Some(process) = &mut at.process
+            && let Some(DiskTask::Write { records, roll, low_water }) = process.disk.pop_front()
+            && process.journal.write(&records).is_ok()
+            && let Some(checkpoint) = roll
+            && process.journal.roll(&checkpoint).is_ok()
+        {
+            let _ = process.journal.retire(low_water);
+        }
+        let death = loop {
+            let death = self.draw_death();
+            if death != Death::Killed {
+                break death;
+            }
+        };
+        self.kill_gateway(home, death);
+    }
+
+    fn tell(&mut self, home: usize, stage: Stage, again: bool) {
+        let now_ms = self.now_ms;
+        let (zh, en) = (stage.zh(), stage.en());
+        let once_more = if again { " once more" } else { "" };
+        self.transcript.story(now_ms, format_args!("{}elder told{once_more}: {zh} / {en}", self.prefix(home)));
+        let at = &mut self.homes[home];
+        at.lamp = Some(stage);
+        at.lamp_told_ms = now_ms;
+        self.watch.told(home, now_ms, stage, &self.homes[home].storage);
+        let run = self.homes[home].run;
+        if self.instant() {
+            self.homes[home].inbox.push_back(Completion::Told { stage, shown: true });
+            self.drain(home);
+        } else {
+            self.agenda.put(now_ms + 3, Due::Told { home, run, stage });
+        }
+    }
+
+    fn plan_wake(&mut self, home: usize) {
+        let now_ms = self.now_ms;
+        let at = &mut self.homes[home];
+        let Some(process) = &at.process else { return };
+        let Some(due) = process.engine.next_deadline_ms() else { return };
+        let at_ms = (at.boot_ms + due).max(now_ms + 1);
+        if at.wake_ms.is_none_or(|planned| planned > at_ms || planned <= now_ms) {
+            at.wake_ms = Some(at_ms);
+            self.agenda.put(at_ms, Due::Wake { home, run: at.run });
+        }
+    }
+
+    pub(super) fn wake(&mut self, home: usize) {
+        let now_ms = self.now_ms;
+        let at = &mut self.homes[home];
+        if at.wake_ms != Some(now_ms) {
+            return;
+        }
+        at.wake_ms = None;
+        let due = at.process.as_ref().and_then(|process| process.engine.next_deadline_ms());
+        if due.is_some_and(|due| at.boot_ms + due <= now_ms) {
+            at.inbox.push_back(Completion::Woken);
+        }
+        self.drain(home);
+    }
+
+    /// What stands before a line about a home; nothing where there is only one.
+    pub(super) fn prefix(&self, home: usize) -> String {
+        if self.transcript.keeps(super::Detail::Story) { prefix(self.homes.len(), home) } else { String::new() }
+    }
+}
+
+fn prefix(homes: usize, home: usize) -> String {
+    if homes == 1 { String::new() } else { format!("home {home}: ") }
+}
+
+fn brief(completion: &Completion) -> String {
+    match completion {
+        Completion::Heard(heard) => {
+            let payload = String::from_utf8_lossy(&heard.payload);
+            let payload: String = payload.chars().take(120).collect();
+            format!("heard {} dup={} packet={:?} {payload}", heard.topic, heard.duplicate, heard.packet)
+        }
+        Completion::Loaded { records, through_seq } => format!("loaded {} records through {through_seq}", records.len()),
+        Completion::Sent { request, outcome: Ok(answer) } => {
+            format!("request {request} answered: {} receipts, {} refused, ver {}", answer.receipts.len(), answer.refused.len(), answer.ver)
+        }
+        Completion::Polled(Ok(answer)) => format!("poll answered: ver {}, {:?}", answer.next, answer.orders.iter().map(|order| order.stage).collect::<Vec<_>>()),
+        Completion::Sent { .. }
+        | Completion::Polled(Err(_))
+        | Completion::Written { .. }
+        | Completion::WriteFailed
+        | Completion::Told { .. }
+        | Completion::Woken
+        | Completion::Stopping => format!("{completion:?}"),
+    }
+}
+
+fn brief_command(command: &Command) -> String {
+    let list = |records: &[Record]| {
+        let names: Vec<_> = records.iter().map(|record| format!("{} {}", record.seq, super::watch::name(&record.body))).collect();
+        names.join(", ")
+    };
+    match command {
+        Command::Write { records, roll, .. } => format!("write [{}]{}", list(records), if roll.is_some() { " and roll" } else { "" }),
+        Command::Send { request, path, records, .. } => format!("send request {request} on path {path} [{}]", list(records)),
+        Command::Load { .. } | Command::Answer { .. } | Command::Poll { .. } | Command::Tell { .. } | Command::Stop => {
+            format!("{command:?}")
+        }
+    }
+}
