@@ -209,7 +209,7 @@ impl Home {
                 self.reassurance.progress(now, *ver, orders, *lease_ms, &mut effects);
             }
             Input::Started => {
-                self.reassurance.lost_its_lamp();
+                self.reassurance.starts(now, self.falls.pre_alarm_running(), &self.rules.reassurance);
                 self.falls.woken(now, &self.rules.fall, &mut effects);
             }
             Input::Woken => self.falls.woken(now, &self.rules.fall, &mut effects),

@@ -52,9 +52,6 @@ pub struct Reassurance {
     lease: Option<Lease>,
     #[serde(skip)]
     repeat: bool,
-    /// The program has just started: whatever showed the last stage shows nothing now.
-    #[serde(skip)]
-    dark: bool,
     #[serde(skip)]
     disk_failed: bool,
     #[serde(skip)]
@@ -63,7 +60,7 @@ pub struct Reassurance {
 
 impl Default for Reassurance {
     fn default() -> Self {
-        Self { calls: Vec::new(), told: Stage::Quiet, lease: None, repeat: false, dark: false, disk_failed: false, evaluated_ms: 0 }
+        Self { calls: Vec::new(), told: Stage::Quiet, lease: None, repeat: false, disk_failed: false, evaluated_ms: 0 }
     }
 }
 
@@ -114,9 +111,11 @@ impl Reassurance {
         self.repeat = true;
     }
 
-    /// Whatever showed the last stage shows nothing any more: a stage that is not quiet is told anew.
-    pub fn lost_its_lamp(&mut self) {
-        self.dark = true;
+    /// The program starts: what was told before may be true no longer; what is known of the restored
+    /// calls stands in its place.
+    pub fn starts(&mut self, now: &Stamp, pre_alarm_running: bool, rules: &ReassuranceRules) {
+        self.told = Stage::Quiet;
+        self.told = self.stage(now, pre_alarm_running, rules);
     }
 
     /// The centre told all open orders. Calls that it received and has no order for are over.
@@ -200,8 +199,7 @@ impl Reassurance {
     pub fn tell(&mut self, now: &Stamp, stage: Stage) -> Option<bool> {
         self.evaluated_ms = now.uptime_ms;
         let changed = stage != self.told;
-        let dark = std::mem::take(&mut self.dark) && stage != Stage::Quiet;
-        let repeat = std::mem::take(&mut self.repeat) || dark;
+        let repeat = std::mem::take(&mut self.repeat);
         self.told = stage;
         (changed || repeat).then_some(!changed)
     }

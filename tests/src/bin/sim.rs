@@ -201,8 +201,8 @@ fn report(cli: &Cli, tally: &Tally, seeds: u64, threads: usize, took: Duration) 
         cli.homes, cli.days, tally.home_days, tally.records, tally.steps
     );
     println!(
-        "{} presses, {} work orders; {} gateway crashes, {} centre crashes, {} faults in all",
-        tally.presses, tally.orders, tally.gateway_crashes, tally.centre_crashes, tally.troubles
+        "{} presses, {} work orders; {} gateway crashes, {} centre crashes, {} faults in all; {} presses counted twice for a disk that lost what the centre had",
+        tally.presses, tally.orders, tally.gateway_crashes, tally.centre_crashes, tally.troubles, tally.recounted
     );
     println!(
         "{:.0} home-days/s/core, {:.0} records/s/core, {:.0} steps/s/core",

@@ -142,7 +142,7 @@ impl World {
                 }
                 let ticket = self.centre.next_ticket;
                 self.centre.next_ticket += 1;
-                self.agenda.put(self.now_ms + wait_ms, Due::PollEnds { home: mail.home, ticket });
+                self.agenda.put(self.now_ms + wait_ms, Due::PollEnds { ticket });
                 self.centre.held.push(Held { ticket, mail });
             }
         }
@@ -172,12 +172,19 @@ impl World {
         let watched: Vec<_> = batch
             .records
             .iter()
-            .filter(|record| record.body.route() == protocol::record::Route::Emergency || super::watch::matters(&record.body))
+            .filter(|record| {
+                record.body.route() == protocol::record::Route::Emergency || super::watch::matters(&record.body)
+            })
             .cloned()
             .collect();
         mail.asked = Asked::Uplink {
             request,
-            batch: UplinkRequest { v: WIRE_VERSION, gateway: batch.gateway.clone(), sent: batch.sent, records: Vec::new() },
+            batch: UplinkRequest {
+                v: WIRE_VERSION,
+                gateway: batch.gateway.clone(),
+                sent: batch.sent,
+                records: Vec::new(),
+            },
         };
         let Some(answer) = self.ask_centre(Request::Uplink(Uplink::from(batch))) else {
             let at = self.now_ms + self.dice.between(1, 60);
@@ -194,8 +201,7 @@ impl World {
                 }
                 self.watch.committed(mail.home, self.now_ms, &watched);
                 let ver = self.centre.progress[mail.home].ver;
-                let answer =
-                    UplinkAnswer { v: WIRE_VERSION, ver, receipts: done.receipts, refused: done.refused };
+                let answer = UplinkAnswer { v: WIRE_VERSION, ver, receipts: done.receipts, refused: done.refused };
                 Ok(if json { through_json(&answer).unwrap_or(answer) } else { answer })
             }
             Answer::Unavailable { .. } => Err(unavailable()),
@@ -239,7 +245,8 @@ impl World {
             return None;
         }
         for home in news {
-            let (told, kept) = std::mem::take(&mut self.centre.held).into_iter().partition(|held| held.mail.home == home);
+            let (told, kept) =
+                std::mem::take(&mut self.centre.held).into_iter().partition(|held| held.mail.home == home);
             self.centre.held = kept;
             let told: Vec<Held> = told;
             for held in told {

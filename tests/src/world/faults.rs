@@ -125,7 +125,8 @@ impl World {
                 at.storage.set_capacity(Some(used + spare));
             }
             Trouble::DiskErrors => {
-                let ops = [DiskOp::Append, DiskOp::Sync, DiskOp::SyncDir, DiskOp::Create, DiskOp::Truncate, DiskOp::Remove];
+                let ops =
+                    [DiskOp::Append, DiskOp::Sync, DiskOp::SyncDir, DiskOp::Create, DiskOp::Truncate, DiskOp::Remove];
                 let op = ops[self.dice.between(0, 5) as usize];
                 let times = if self.dice.chance(30) { u32::MAX } else { self.dice.between(1, 5) as u32 };
                 at.storage.fail(op, times);

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use gateway::engine::{Command, Completion, Engine, Now, Recovered};
-use gateway::journal::sim_storage::{DiskOp, SimStorage};
+use gateway::journal::sim_storage::{CrashModel, DiskOp, SimStorage};
 use gateway::journal::{Journal, JournalLimits, verify};
 use protocol::ids::{GatewayId, Incarnation};
 use protocol::record::{Record, Route};
@@ -67,6 +67,8 @@ pub(super) struct Home {
     pub(super) next_sign: usize,
     pub(super) records: u64,
     polled_ver: u64,
+    /// Bytes may stand behind the last confirmed write.
+    unconfirmed: bool,
 }
 
 impl Home {
@@ -97,6 +99,7 @@ impl Home {
             next_sign: 0,
             records: 0,
             polled_ver: 0,
+            unconfirmed: false,
         })
     }
 
@@ -140,10 +143,11 @@ impl World {
                 return;
             }
         };
-        for damage in recovery.damage.iter().filter(|damage| damage.may_lose_records()) {
+        let torn = self.watch.is_torn(home);
+        for damage in recovery.damage.iter().filter(|damage| damage.may_lose_records() && !torn) {
             self.watch.violated(Invariant::JournalVerifies, self.now_ms, home, damage.to_string());
         }
-        if !instant && recovery.unmended.is_none() {
+        if !instant && !torn && recovery.unmended.is_none() {
             match verify(&at.storage) {
                 Ok(report) if report.is_whole() => {}
                 Ok(report) => self.watch.violated(Invariant::JournalVerifies, self.now_ms, home, report.to_string()),
@@ -193,6 +197,10 @@ impl World {
         self.transcript.story(self.now_ms, format_args!("home {home}: gateway dies ({death:?})"));
         at.storage.halt_after(None);
         if let Death::PowerCut(keep) = death {
+            if keep == CrashModel::Some && at.unconfirmed {
+                self.watch.torn(home);
+            }
+            at.unconfirmed = false;
             at.storage.crash(keep, self.dice.throw());
             at.boot = self.dice.throw();
             at.boot_ms = self.now_ms;
@@ -330,16 +338,21 @@ impl World {
                 match process.journal.write(&records) {
                     Ok(written) => {
                         self.watch.written(home, &records);
+                        at.unconfirmed = false;
                         if self.transcript.keeps(super::Detail::Story) {
                             for record in records.iter().filter(|record| record.body.route() == Route::Emergency) {
                                 let what = super::watch::name(&record.body);
-                                self.transcript.story(self.now_ms, format_args!("{}gateway recorded: {what}", prefix(self.config.homes, home)));
+                                self.transcript.story(
+                                    self.now_ms,
+                                    format_args!("{}gateway recorded: {what}", prefix(self.config.homes, home)),
+                                );
                             }
                         }
                         at.inbox.push_back(Completion::Written { through, segment_bytes: written.segment_bytes });
                     }
                     Err(error) => {
                         self.transcript.step(self.now_ms, format_args!("home {home}: disk: {error:?}"));
+                        at.unconfirmed = true;
                         at.inbox.push_back(Completion::WriteFailed);
                     }
                 }
@@ -353,12 +366,11 @@ impl World {
             DiskTask::Load { from_seq, limit } => {
                 let completion = match process.journal.read(from_seq, limit) {
                     Ok(records) => {
-                        let full = records.len() >= limit;
-                        let last = records.last().map(|record| record.seq).filter(|_| full);
+                        let last = records.last().map(|record| record.seq);
                         let through_seq = last.unwrap_or_else(|| process.journal.head().0.saturating_sub(1));
                         Completion::Loaded { records, through_seq }
                     }
-                    Err(_) => Completion::Loaded { records: Vec::new(), through_seq: from_seq - 1 },
+                    Err(_) => Completion::LoadFailed,
                 };
                 at.inbox.push_back(completion);
             }
@@ -375,6 +387,7 @@ impl World {
     fn die_writing(&mut self, home: usize) {
         let changes = self.dice.between(0, 4);
         let at = &mut self.homes[home];
+        at.unconfirmed = true;
         at.storage.halt_after(Some(changes));
         if let Some(process) = &mut at.process
             && let Some(DiskTask::Write { records, roll, low_water }) = process.disk.pop_front()
@@ -454,15 +467,27 @@ fn brief(completion: &Completion) -> String {
             let payload: String = payload.chars().take(120).collect();
             format!("heard {} dup={} packet={:?} {payload}", heard.topic, heard.duplicate, heard.packet)
         }
-        Completion::Loaded { records, through_seq } => format!("loaded {} records through {through_seq}", records.len()),
-        Completion::Sent { request, outcome: Ok(answer) } => {
-            format!("request {request} answered: {} receipts, {} refused, ver {}", answer.receipts.len(), answer.refused.len(), answer.ver)
+        Completion::Loaded { records, through_seq } => {
+            format!("loaded {} records through {through_seq}", records.len())
         }
-        Completion::Polled(Ok(answer)) => format!("poll answered: ver {}, {:?}", answer.next, answer.orders.iter().map(|order| order.stage).collect::<Vec<_>>()),
+        Completion::Sent { request, outcome: Ok(answer) } => {
+            format!(
+                "request {request} answered: {} receipts, {} refused, ver {}",
+                answer.receipts.len(),
+                answer.refused.len(),
+                answer.ver
+            )
+        }
+        Completion::Polled(Ok(answer)) => format!(
+            "poll answered: ver {}, {:?}",
+            answer.next,
+            answer.orders.iter().map(|order| order.stage).collect::<Vec<_>>()
+        ),
         Completion::Sent { .. }
         | Completion::Polled(Err(_))
         | Completion::Written { .. }
         | Completion::WriteFailed
+        | Completion::LoadFailed
         | Completion::Told { .. }
         | Completion::Woken
         | Completion::Stopping => format!("{completion:?}"),
@@ -471,12 +496,17 @@ fn brief(completion: &Completion) -> String {
 
 fn brief_command(command: &Command) -> String {
     let list = |records: &[Record]| {
-        let names: Vec<_> = records.iter().map(|record| format!("{} {}", record.seq, super::watch::name(&record.body))).collect();
+        let names: Vec<_> =
+            records.iter().map(|record| format!("{} {}", record.seq, super::watch::name(&record.body))).collect();
         names.join(", ")
     };
     match command {
-        Command::Write { records, roll, .. } => format!("write [{}]{}", list(records), if roll.is_some() { " and roll" } else { "" }),
-        Command::Send { request, path, records, .. } => format!("send request {request} on path {path} [{}]", list(records)),
+        Command::Write { records, roll, .. } => {
+            format!("write [{}]{}", list(records), if roll.is_some() { " and roll" } else { "" })
+        }
+        Command::Send { request, path, records, .. } => {
+            format!("send request {request} on path {path} [{}]", list(records))
+        }
         Command::Load { .. } | Command::Answer { .. } | Command::Poll { .. } | Command::Tell { .. } | Command::Stop => {
             format!("{command:?}")
         }

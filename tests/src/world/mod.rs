@@ -80,6 +80,8 @@ pub struct Tally {
     pub centre_crashes: u64,
     /// Other faults.
     pub troubles: u64,
+    /// Presses counted twice because the disk lost their first record after the centre had it.
+    pub recounted: u64,
 }
 
 impl Tally {
@@ -93,6 +95,7 @@ impl Tally {
         self.gateway_crashes += other.gateway_crashes;
         self.centre_crashes += other.centre_crashes;
         self.troubles += other.troubles;
+        self.recounted += other.recounted;
     }
 }
 
@@ -116,7 +119,7 @@ enum Due {
     /// What became of a request reaches the gateway.
     Return { home: usize, run: u32, completion: Box<gateway::engine::Completion> },
     /// A long poll ends without news.
-    PollEnds { home: usize, ticket: u64 },
+    PollEnds { ticket: u64 },
     /// The centre's own deadline.
     CentreDeadline,
     /// A gateway starts.

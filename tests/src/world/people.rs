@@ -10,7 +10,6 @@ use protocol::visit::{Datum, Fix, Method, VisitAct};
 use sensor_sim::device::{Click, Happening};
 use sensor_sim::payload::{self, VisitCall};
 
-use super::home::Home;
 use super::town::{FINE, LATCHING, RADAR, SMOKE, SOS};
 use super::watch::{PressId, PressKind};
 use super::{Due, EPOCH_MS, World};
@@ -23,7 +22,6 @@ const PRESSES_MAX: u32 = 8;
 pub(super) struct Elder {
     cord_pulled: bool,
     bridge_started_ms: u64,
-    bridge_down: bool,
 }
 
 /// Somebody at a desk means to do this with an order.
@@ -43,12 +41,6 @@ pub(super) enum DeskAct {
     Withdraw,
     OnScene,
     Close,
-}
-
-impl Home {
-    pub(super) fn bridge_up(&self) -> bool {
-        !self.elder.bridge_down
-    }
 }
 
 impl World {
@@ -128,9 +120,6 @@ impl World {
             let prefix = self.prefix(home);
             self.transcript.story(self.now_ms, format_args!("{prefix}{device}: {}", what.words()));
         }
-        if self.homes[home].elder.bridge_down {
-            return;
-        }
         let press: Option<PressId> = press.map(|kind| self.watch.pressed(home, self.now_ms, kind));
         for publication in publications {
             self.publish(home, publication, press);
@@ -160,21 +149,6 @@ impl World {
         let publications = if fresh { bridge.start() } else { bridge.retained() };
         for publication in publications {
             self.publish(home, publication, None);
-        }
-    }
-
-    pub(super) fn set_bridge(&mut self, home: usize, up: bool) {
-        if up {
-            self.homes[home].elder.bridge_down = false;
-            self.homes[home].elder.bridge_started_ms = 0;
-            self.agenda.put(self.now_ms, Due::Reconnect { home });
-        } else {
-            let publications = self.homes[home].bridge.stop();
-            for publication in publications {
-                self.publish(home, publication, None);
-            }
-            self.homes[home].elder.bridge_down = true;
-            self.homes[home].wires.forget();
         }
     }
 
@@ -214,6 +188,7 @@ impl World {
                 Refused::WrongState { state: OrderState::Closed } => return,
                 // A joined press or a visit has moved the order on meanwhile.
                 Refused::WrongState { .. } => None,
+                Refused::Unclaimed => Some(DeskAct::Claim),
                 other => {
                     self.transcript.story(self.now_ms, format_args!("desk: {other}"));
                     Some(task.act)

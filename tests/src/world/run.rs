@@ -75,6 +75,7 @@ impl World {
             let running = home.process.as_ref().map_or(0, |process| process.engine.counters().records);
             self.tally.records += home.records + running;
         }
+        self.tally.recounted = self.watch.recounted();
         self.tally.home_days = self.config.homes as u64 * self.config.days;
         match self.watch.violation() {
             Some(violation) => Err(violation),
@@ -92,7 +93,7 @@ impl World {
             Due::Told { home, run, stage } => self.give(home, run, Completion::Told { stage, shown: true }),
             Due::Arrive(mail) => self.arrive(*mail),
             Due::Return { home, run, completion } => self.give(home, run, *completion),
-            Due::PollEnds { home: _, ticket } => self.poll_ends(ticket),
+            Due::PollEnds { ticket } => self.poll_ends(ticket),
             Due::CentreDeadline => self.centre_deadline(),
             Due::GatewayStart { home } => self.start_gateway(home),
             Due::CentreStart => self.start_centre(),
@@ -162,7 +163,8 @@ impl World {
     fn check_end(&mut self) {
         self.watch.check_delivery(self.now_ms);
         let now_ms = self.now_ms;
-        let numbers: BTreeMap<_, _> = self.homes.iter().enumerate().map(|(index, home)| (home.id.clone(), index)).collect();
+        let numbers: BTreeMap<_, _> =
+            self.homes.iter().enumerate().map(|(index, home)| (home.id.clone(), index)).collect();
         let filter = OrderFilter { limit: usize::MAX, ..OrderFilter::default() };
         let Some(store) = self.centre.store() else { return };
         let mut counted: BTreeMap<(usize, String), Vec<String>> = BTreeMap::new();
@@ -195,8 +197,14 @@ impl World {
             let gauges = process.engine.gauges(&at.clocks(now_ms));
             let stage = process.engine.stage(&at.clocks(now_ms));
             // The last record may be a minute old and on its way.
-            if gauges.backlog > 5 || gauges.pending > 5 || stage != Stage::Quiet || !gauges.disk_ok || !at.wires.is_idle() {
-                let what = format!("stage {stage:?}, lamp {:?}, wires idle {}, {gauges:?}", at.lamp, at.wires.is_idle());
+            if gauges.backlog > 5
+                || gauges.pending > 5
+                || stage != Stage::Quiet
+                || !gauges.disk_ok
+                || !at.wires.is_idle()
+            {
+                let what =
+                    format!("stage {stage:?}, lamp {:?}, wires idle {}, {gauges:?}", at.lamp, at.wires.is_idle());
                 self.watch.violated(Invariant::ComesToRest, now_ms, home, what);
             }
         }

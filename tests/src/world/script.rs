@@ -101,8 +101,10 @@ pub(super) fn narrate(transcript: &mut Transcript, now_ms: u64, item: &FeedItem)
         let owner = data["owner"].as_str().map(|owner| format!(", {owner} has it")).unwrap_or_default();
         let code = data["close_code"].as_str().map(|code| format!(", {code}")).unwrap_or_default();
         let priority = data["priority"].as_u64().unwrap_or(9);
-        let opened = if change == "opened" { format!(" ({class}, {kind}: {reason}, P{priority})") } else { String::new() };
-        let line = format!("desk: order {number} {change}{opened}, {state}, {presses} press(es){owner}{code}{late}{ring}");
+        let opened =
+            if change == "opened" { format!(" ({class}, {kind}: {reason}, P{priority})") } else { String::new() };
+        let line =
+            format!("desk: order {number} {change}{opened}, {state}, {presses} press(es){owner}{code}{late}{ring}");
         transcript.story(now_ms, format_args!("{line}"));
     } else if what.starts_with("care_visit.") {
         let (who, grade) = (text("caregiver"), text("grade"));
@@ -137,7 +139,8 @@ impl World {
         let total: u64 = rejections.values().sum();
         if total > running.rejected {
             let names: Vec<_> = rejections.keys().copied().collect();
-            self.transcript.story(self.now_ms, format_args!("gateway: message rejected ({} so far: {})", total, names.join(", ")));
+            self.transcript
+                .story(self.now_ms, format_args!("gateway: message rejected ({} so far: {})", total, names.join(", ")));
         }
         running.rejected = total;
     }
@@ -252,7 +255,9 @@ impl World {
         let by = Operator { name: who, supervisor: false };
         let command = CommandRequest { order: order.id, by, ver: None, act, idempotency: None };
         match self.ask_centre(Request::Command(command)) {
-            Some(Answer::Refused { refused }) => self.transcript.story(self.now_ms, format_args!("desk: refused, {refused}")),
+            Some(Answer::Refused { refused }) => {
+                self.transcript.story(self.now_ms, format_args!("desk: refused, {refused}"))
+            }
             Some(Answer::Done { .. }) => {}
             Some(other) => self.transcript.story(self.now_ms, format_args!("desk: {other:?}")),
             None => self.transcript.story(self.now_ms, format_args!("desk: the centre does not answer")),

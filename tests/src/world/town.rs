@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateway::decode::{DecoderConfig, Role, UnknownDevices};
 use gateway::engine::{EngineConfig, EngineLimits};
+use gateway::home::visit::place::Point;
 use gateway::home::{HomeRules, Place};
 use gateway::outbox::OutboxTimes;
 use protocol::topics::ZIGBEE2MQTT_BASE;
@@ -83,7 +84,11 @@ impl Town {
         let topics = names.iter().map(|name| format!("{ZIGBEE2MQTT_BASE}/{name}")).collect();
         let exits: Vec<String> =
             home.iter().filter(|entry| entry.kind == DeviceKind::ExitDoor).map(|entry| entry.name.clone()).collect();
-        let days = if with_days { (0..DAYS).map(|day| template_day(&devices, &names, &exits, day)).collect() } else { Vec::new() };
+        let days = if with_days {
+            (0..DAYS).map(|day| template_day(&devices, &names, &exits, day)).collect()
+        } else {
+            Vec::new()
+        };
         Self { bridge: RadioBridge::new(devices), names, topics, days, engine: engine(home) }
     }
 }
@@ -115,8 +120,8 @@ fn engine(home: &[HomeDevice]) -> EngineConfig {
         }
         rules.devices.insert(entry.name.clone(), Place { role, room: entry.room.clone() });
     }
-    rules.visit.home = Some(gateway::home::visit::Point::from_degrees(41.8, 123.4));
-    rules.visit.geofence_m = 150;
+    rules.visit.home = Some(Point { lat: 41.8, lon: 123.4 });
+    rules.visit.code_secret = Some(vec![7; 20]);
     EngineConfig {
         rules,
         decoder,

@@ -29,7 +29,14 @@ pub struct Transcript {
 impl Transcript {
     /// An empty one.
     pub fn new(detail: Detail, starts_at_ms: u64) -> Self {
-        Self { detail, lines: Vec::new(), starts_at_ms, from_ms: 0, first_day: starts_at_ms / 86_400_000, orders: Vec::new() }
+        Self {
+            detail,
+            lines: Vec::new(),
+            starts_at_ms,
+            from_ms: 0,
+            first_day: starts_at_ms / 86_400_000,
+            orders: Vec::new(),
+        }
     }
 
     /// The same, leaving out what happens before `from_ms`; days count from there.

@@ -187,7 +187,7 @@ impl World {
 
     pub(super) fn reconnect(&mut self, home: usize) {
         let at = &mut self.homes[home];
-        if at.wires.connected || at.process.is_none() || !at.bridge_up() {
+        if at.wires.connected || at.process.is_none() {
             return;
         }
         at.wires.connected = true;
