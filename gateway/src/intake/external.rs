@@ -5,7 +5,7 @@
 //! transport, never storage.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use rumqttc::{
     AsyncClient, ConnectReturnCode, Event as ClientNotice, EventLoop, MqttOptions, Packet, QoS, SubscribeReasonCode,
 };
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Sleep;
 
 use super::{Announcement, Incoming, IntakeSender};
 use crate::engine::Verdict;
@@ -26,6 +27,9 @@ const UNANSWERED_MAX: usize = 100;
 /// The client's own queue; acknowledgements for every waiting message fit with room to spare, so that
 /// neither side ever waits for the other.
 const CLIENT_QUEUE_MAX: usize = 1_000;
+
+/// How long a new connection leaves life-safety topics to the other session before it hears them itself.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// The external broker and how to sign in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +80,7 @@ impl ExternalPublisher {
 /// Starts both sessions and the publisher; they reconnect for ever until `stop` turns true.
 pub fn start(broker: &ExternalBroker, intake: IntakeSender, stop: &watch::Receiver<bool>) -> ExternalPublisher {
     let life_safety = Arc::new(broker.life_safety_topics.clone());
-    let heard_apart = Arc::new(AtomicBool::new(false));
+    let heard_apart = Arc::new(watch::Sender::new(false));
     let everything = Session {
         name: "telemetry",
         heard_apart: heard_apart.clone(),
@@ -146,7 +150,7 @@ struct Unanswered {
 struct Session {
     name: &'static str,
     /// Whether the life-safety session is subscribed, so that the other one may leave its topics to it.
-    heard_apart: Arc<AtomicBool>,
+    heard_apart: Arc<watch::Sender<bool>>,
     filters: Vec<String>,
     skip: Arc<BTreeSet<String>>,
     intake: IntakeSender,
@@ -161,6 +165,7 @@ impl Session {
         tokio::spawn(acknowledge_in_order(client.clone(), unanswered, connection_now));
         let mut stop = self.stop.clone();
         let mut told_down = false;
+        let mut settling = Box::pin(tokio::time::sleep(SETTLE));
         loop {
             let event = tokio::select! {
                 event = events.poll() => event,
@@ -170,6 +175,7 @@ impl Session {
                 Ok(ClientNotice::Incoming(Packet::ConnAck(ack))) if ack.code == ConnectReturnCode::Success => {
                     told_down = false;
                     connections.send_modify(|connection| *connection += 1);
+                    settling.set(tokio::time::sleep(SETTLE));
                     tracing::info!(session = self.name, resumed = ack.session_present, "connected to the MQTT broker");
                     // Asked on every connection: a session that the broker kept need not have kept its filters.
                     self.subscribe(&client);
@@ -186,7 +192,7 @@ impl Session {
                 }
                 Ok(ClientNotice::Incoming(Packet::Publish(publish))) => {
                     let connection = *connections.borrow();
-                    if let Some(verdict) = self.hand_over(&publish).await
+                    if let Some(verdict) = self.hand_over(&publish, settling.as_mut()).await
                         && waiting.send(Unanswered { publish, connection, verdict }).await.is_err()
                     {
                         return;
@@ -216,14 +222,29 @@ impl Session {
 
     fn is_subscribed(&self, subscribed: bool) {
         if self.skip.is_empty() {
-            self.heard_apart.store(subscribed, Ordering::Release);
+            self.heard_apart.send_replace(subscribed);
+        }
+    }
+
+    /// Whether the life-safety session has its topics. Just connected, it is given a moment: the broker kept the
+    /// same press for both sessions, and heard on both it would count twice.
+    async fn is_heard_apart(&self, settling: Pin<&mut Sleep>) -> bool {
+        let mut apart = self.heard_apart.subscribe();
+        tokio::select! {
+            biased;
+            heard = apart.wait_for(|apart| *apart) => heard.is_ok(),
+            () = settling => false,
         }
     }
 
     /// None when nobody needs to wait for it and nothing needs an answer.
-    async fn hand_over(&self, publish: &rumqttc::Publish) -> Option<oneshot::Receiver<Verdict>> {
+    async fn hand_over(
+        &self,
+        publish: &rumqttc::Publish,
+        settling: Pin<&mut Sleep>,
+    ) -> Option<oneshot::Receiver<Verdict>> {
         let (answer, verdict) = oneshot::channel();
-        if self.skip.contains(&publish.topic) && self.heard_apart.load(Ordering::Acquire) {
+        if self.skip.contains(&publish.topic) && self.is_heard_apart(settling).await {
             // The life-safety session has it; here it is only acknowledged.
             let _ = answer.send(Verdict::Acknowledge);
             return Some(verdict);
