@@ -70,6 +70,9 @@ impl Journal {
             exceptions: vec![],
             outcome: (act == VisitAct::CheckOut).then(|| "helped up".into()),
             home_evidence: true,
+            datum: None,
+            suspected: None,
+            code_step: None,
         }))
     }
 

@@ -115,6 +115,6 @@ pub struct VisitNotice {
     pub distance_m: Option<u32>,
     /// The emergency order that it joined.
     pub work_order: Option<WorkOrderId>,
-    /// What came of it (check-out).
-    pub outcome: Option<String>,
+    /// Whether the caregiver said what came of it; the words stand on the order's timeline, not in the feed.
+    pub outcome_given: bool,
 }

@@ -224,8 +224,8 @@ described! {
         distance_m: Option<u32>,
         /// The emergency order that was open.
         work_order: Option<String>,
-        /// What came of it.
-        outcome: Option<String>,
+        /// Whether the caregiver said what came of it.
+        outcome_given: bool,
     }
 
     /// What `prealarm.cancelled` says.

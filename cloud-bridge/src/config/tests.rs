@@ -53,6 +53,7 @@ cert = "cert.pem"
         line 17: user[1].role: `boss` is not one of viewer, dispatcher, supervisor, integrator, installer, tenant-admin, auditor
         line 18: user[2].role: is required: one of viewer, dispatcher, supervisor, integrator, installer, tenant-admin, auditor
         line 18: user[2].token: is required
+        line 19: user[2].name: `wang` is named twice
         line 20: tls.key: is required
     "#]].assert_eq(&told(text));
 }

@@ -183,6 +183,9 @@ impl Play {
             exceptions,
             outcome: (act == VisitAct::CheckOut).then(|| "helped up".into()),
             home_evidence: true,
+            datum: None,
+            suspected: None,
+            code_step: None,
         });
         self.record(&format!("{act:?} #{seq} {grade:?}, {age_secs}s old"), seq, Some(age_secs), body)
     }

@@ -38,7 +38,7 @@ impl Dispatch {
             exceptions: visit.exceptions.clone(),
             distance_m: visit.distance_m,
             work_order: work_order.clone(),
-            outcome: visit.outcome.clone(),
+            outcome_given: visit.outcome.is_some(),
         };
         fx.push(Effect::Publish(Notice { kind, body: NoticeBody::Visit(body) }));
         fx.push(Effect::Visit(Box::new(VisitRow {
