@@ -134,7 +134,7 @@ impl World {
         if at.process.is_some() || !at.powered {
             return;
         }
-        self.transcript.story(self.now_ms, format_args!("home {home}: gateway starts"));
+        self.transcript.story(self.now_ms, format_args!("{}gateway starts", prefix(self.config.homes, home)));
         let opened = Journal::open(at.storage.clone(), limits());
         let (journal, recovery) = match opened {
             Ok(opened) => opened,
@@ -194,7 +194,7 @@ impl World {
         let Some(process) = at.process.take() else { return false };
         at.records += process.engine.counters().records;
         drop(process);
-        self.transcript.story(self.now_ms, format_args!("home {home}: gateway dies ({death:?})"));
+        self.transcript.story(self.now_ms, format_args!("{}gateway {death}", prefix(self.config.homes, home)));
         at.storage.halt_after(None);
         if let Death::PowerCut(keep) = death {
             if keep == CrashModel::Some && at.unconfirmed {
