@@ -105,7 +105,7 @@ impl GatewayConfig {
             DecoderConfig { unknown_devices: UnknownDevices::JoinedOnly, ..DecoderConfig::without_home() };
         let mut home_rules = HomeRules::default();
         devices(reading, root, &mut decoder, &mut home_rules);
-        decoder.rules = rules::read(reading, root);
+        decoder.rules = rules::read(reading, root, &mut home_rules);
         let intake = intake::read(reading, root, &decoder, gateway.as_ref());
         home(reading, root, &mut home_rules.visit);
         visits(reading, root, &mut home_rules.visit);
@@ -131,7 +131,7 @@ impl GatewayConfig {
     /// What an installer should know although the configuration is valid.
     pub fn advice(&self) -> Vec<String> {
         let mut advice = Vec::new();
-        let has = |role| self.decoder.devices.values().any(|found| *found == role);
+        let has = |role| self.rules.devices.values().any(|place| place.role == Some(role));
         if !has(Role::Sos) {
             advice.push("no device has the role `sos`: a press raises only if its device says that it is one".into());
         }
@@ -220,6 +220,9 @@ fn path_url(text: &str) -> Result<reqwest::Url, String> {
         Some(host) => host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
         None => return Err(format!("`{text}` names no host")),
     };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("an address carries no user name or password; the credential is `centre.token`".to_owned());
+    }
     match url.scheme() {
         "https" => Ok(url),
         "http" if loopback => Ok(url),

@@ -23,6 +23,12 @@ use crate::journal_thread::{self, JournalRequest};
 use crate::status;
 use crate::uplink::{CentreClient, UplinkError};
 
+/// A presence code holds for so long, milliseconds.
+const CODE_MS: i64 = 60_000;
+
+/// Most things to tell that wait for the broker; beyond it the oldest stage was overtaken anyway.
+const TELL_QUEUE_MAX: usize = 64;
+
 /// Longest wait for an orderly stop.
 const STOP_WAIT: Duration = Duration::from_secs(5);
 
@@ -113,7 +119,7 @@ pub struct Draw {
 pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bool>) -> Result<(), DriverError> {
     let clock = Clock::new();
     let journal_dir = config.data_dir.join("journal");
-    std::fs::create_dir_all(&journal_dir)
+    private_dir(&journal_dir)
         .map_err(|source| DriverError::DataDir { path: journal_dir.display().to_string(), source })?;
     let journal_error = |source| DriverError::Journal { path: journal_dir.display().to_string(), source };
     let storage = FsStorage::open(&journal_dir).map_err(journal_error)?;
@@ -159,18 +165,29 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
     };
     drop(intake);
 
-    let mut driver =
-        Driver { journal, centre, publisher, completions, senders: BTreeMap::new(), next_token: 1, stopped: false };
+    let tells = tell_in_order(publisher.clone(), completions.clone());
+    let mut driver = Driver {
+        tells,
+        journal,
+        centre,
+        publisher,
+        completions,
+        senders: BTreeMap::new(),
+        next_token: 1,
+        stopped: false,
+    };
     driver.execute(commands);
     let mut ready = Readiness::new();
     let mut code_due_ms = 0;
     let mut stop_deadline = None;
     loop {
         let now = clock.now();
-        if now.wall_ms >= code_due_ms {
+        // A clock set back leaves the next change far ahead: the code of the moment is shown all the same.
+        if now.wall_ms >= code_due_ms || code_due_ms.saturating_sub(now.wall_ms) > CODE_MS && code_due_ms != i64::MAX {
             code_due_ms = driver.show_code(&engine, now.wall_ms);
         }
-        let wake = wake_in(&now, engine.next_deadline_ms(), code_due_ms, ready.watchdog_ms);
+        let due_ms = engine.next_deadline_ms().into_iter().chain(stop_deadline).min();
+        let wake = wake_in(&now, due_ms, code_due_ms, ready.watchdog_ms);
         let completion = tokio::select! {
             biased;
             Some(completion) = completed.recv() => completion,
@@ -271,6 +288,7 @@ struct Driver {
     centre: CentreClient,
     publisher: Publisher,
     completions: mpsc::UnboundedSender<Completion>,
+    tells: mpsc::Sender<(Stage, bool)>,
     senders: BTreeMap<u64, oneshot::Sender<Verdict>>,
     next_token: u64,
     stopped: bool,
@@ -308,11 +326,9 @@ impl Driver {
                     self.spawn(async move { Completion::Polled(centre.poll(path, after, wait_secs).await) });
                 }
                 Command::Tell { stage, again } => {
-                    let publisher = self.publisher.clone();
-                    self.spawn(async move {
-                        let shown = publisher.publish(reassurance(stage, again)).await;
-                        Completion::Told { stage, shown }
-                    });
+                    if self.tells.try_send((stage, again)).is_err() {
+                        let _ = self.completions.send(Completion::Told { stage, shown: false });
+                    }
                 }
                 Command::Stop => self.stopped = true,
             }
@@ -343,6 +359,26 @@ impl Driver {
         tokio::spawn(async move { publisher.publish(announcement).await });
         until_ms
     }
+}
+
+/// One task publishes the stages, so that an older one never comes after a newer.
+fn tell_in_order(publisher: Publisher, completions: mpsc::UnboundedSender<Completion>) -> mpsc::Sender<(Stage, bool)> {
+    let (tells, mut queued) = mpsc::channel(TELL_QUEUE_MAX);
+    tokio::spawn(async move {
+        while let Some((stage, again)) = queued.recv().await {
+            let shown = publisher.publish(reassurance(stage, again)).await;
+            if completions.send(Completion::Told { stage, shown }).is_err() {
+                return;
+            }
+        }
+    });
+    tells
+}
+
+/// Makes a directory and what lies above it, readable by this user only.
+fn private_dir(dir: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 /// What lamps, sirens and pages are told.

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use protocol::downlink::DownlinkAnswer;
+use protocol::observation::Reading;
 use protocol::record::{Body, ChainHead, Delivery, Reassured, Record, Route, Stamp};
 use protocol::stage::Stage;
 use protocol::uplink::UplinkAnswer;
@@ -33,6 +34,9 @@ use self::downlink::Downlink;
 
 /// Most records sealed and not yet written; beyond it routine ones are shed and counted.
 pub const PENDING_RECORDS_MAX: usize = 10_000;
+
+/// Longest topic, bytes; a device's name stands in every record it makes.
+const TOPIC_BYTES_MAX: usize = 1_024;
 
 /// Most records in one write.
 const WRITE_RECORDS_MAX: usize = 1_000;
@@ -139,10 +143,15 @@ impl Engine {
         });
         if heard.duplicate
             && let Some(delivery) = &delivery
-            && let Some(seq) = self.deliveries.find(delivery, self.home.call_open())
+            && let Some(seq) = self.deliveries.find(&self.stamp(now), delivery, self.home.call_open())
         {
             self.counters.duplicates += 1;
             self.answer_when_safe(now, token, seq, commands);
+            return;
+        }
+        if heard.topic.len() > TOPIC_BYTES_MAX {
+            self.counters.rejected("topic_too_long");
+            commands.push(Command::Answer { token, verdict: Verdict::Acknowledge });
             return;
         }
         let at = self.stamp(now);
@@ -152,9 +161,10 @@ impl Engine {
             self.counters.rejected(rejection.name());
         }
         let before = self.chain.next_seq;
-        let mut life_safety = decoded.cancel.is_some() || decoded.visit.is_some();
+        let mut urgent = false;
         for seen in &decoded.seen {
-            life_safety |= seen.edge && seen.observation.kind.is_life_safety();
+            // That a hazard is over, or a battery low, can wait for the next sync; that one began cannot.
+            urgent |= seen.edge && seen.observation.kind.is_life_safety() && seen.observation.value == Reading::Active;
             let input = Input::Observed { observation: &seen.observation, edge: seen.edge, reason: seen.reason };
             self.handle(now, delivery.as_ref(), &input, commands);
         }
@@ -167,7 +177,11 @@ impl Engine {
         for listed in decoded.learned {
             self.record(now, None, Body::DeviceListed(listed));
         }
-        if life_safety && self.chain.next_seq > before {
+        urgent |= decoded.visit.is_some() || decoded.cancel.is_some();
+        // While the disk fails only what goes to the centre at once can become safe; the rest keeps nobody waiting.
+        urgent &=
+            !self.disk_failed || self.pending.iter().rev().take_while(|record| record.seq >= before).any(is_emergency);
+        if urgent && self.chain.next_seq > before {
             self.pending_urgent = true;
             let last = self.chain.next_seq - 1;
             self.answer_when_safe(now, token, last, commands);
@@ -218,8 +232,8 @@ impl Engine {
                 self.deliveries.note(&record);
                 self.counters.records += 1;
                 self.pending_since_ms.get_or_insert(now.uptime_ms);
-                if self.disk_failed && record.body.route() == Route::Emergency {
-                    self.outbox.offer(record.clone());
+                if self.disk_failed && is_emergency(&record) {
+                    self.outbox.offer_unwritten(record.clone());
                 }
                 self.pending.push_back(record);
             }
@@ -237,7 +251,7 @@ impl Engine {
         match outcome {
             Ok(answer) => {
                 self.counters.refused += answer.refused.len() as u64;
-                let newly = self.outbox.answered(request, &answer);
+                let newly = self.outbox.answered(now.uptime_ms, request, &answer, &mut self.jitter);
                 if newly.is_empty() {
                     return;
                 }
@@ -277,13 +291,20 @@ impl Engine {
                 let input = Input::Progress { ver: answer.next, orders: &answer.orders, lease_ms };
                 self.handle(now, None, &input, commands);
             }
-            Err(_) => self.downlink.failed(now, self.home.call_open(), &mut self.jitter),
+            Err(_) => {
+                self.outbox.path_failed(self.downlink.path());
+                self.downlink.failed(now, self.home.call_open(), &mut self.jitter);
+            }
         }
     }
 
     /// Starts whatever can start: write, send, poll; lets go what waited too long.
     fn pump(&mut self, now: &Now, commands: &mut Vec<Command>) {
         let now_ms = now.uptime_ms;
+        // However many messages crowd in, what is due is done.
+        if self.home.next_deadline().is_some_and(|(due_ms, _)| now_ms >= due_ms) {
+            self.handle(now, None, &Input::Woken, commands);
+        }
         if self.delivered_due_ms.is_some_and(|due| now_ms >= due) && !self.stopping {
             self.delivered_due_ms = None;
             let delivered = self.outbox.delivered();
@@ -321,6 +342,7 @@ impl Engine {
             && let Some(after) = self.downlink.poll_due(now_ms)
         {
             let path = self.outbox.path();
+            self.downlink.asked_on(path);
             commands.push(Command::Poll { path, after, wait_secs: self.limits.poll_wait_secs });
         }
     }
@@ -354,6 +376,10 @@ impl Engine {
     pub fn home(&self) -> &Home {
         &self.home
     }
+}
+
+fn is_emergency(record: &Record) -> bool {
+    record.body.route() == Route::Emergency
 }
 
 #[cfg(test)]

@@ -56,13 +56,16 @@ fn serve<S: Storage>(
         let completion = match request {
             JournalRequest::Write { records, roll, low_water } => {
                 let completion = write(&mut journal, &records);
-                let sent = completions.send(completion);
-                history.note(records);
-                if let Some(checkpoint) = roll {
-                    turn(&mut journal, &checkpoint, low_water);
-                }
-                if sent.is_err() {
+                let written = matches!(completion, Completion::Written { .. });
+                if completions.send(completion).is_err() {
                     return;
+                }
+                if written {
+                    history.note(records);
+                    // A checkpoint is the state after these records: without them it must not stand.
+                    if let Some(checkpoint) = roll {
+                        turn(&mut journal, &checkpoint, low_water);
+                    }
                 }
                 continue;
             }

@@ -24,8 +24,11 @@ const LOAD_RETRY_MS: u64 = 5_000;
 /// Most emergency records in one request.
 const URGENT_BATCH_MAX: usize = 64;
 
-/// Most emergency requests under way at once.
+/// Most emergency requests under way at once for what was sent before.
 const URGENT_REQUESTS_MAX: usize = 4;
+
+/// Most emergency requests under way at once, new presses included.
+const FRESH_REQUESTS_MAX: usize = 16;
 
 /// Times of the uplink, milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +110,7 @@ pub struct Outbox {
     urgent_failures: u32,
     urgent_retry_ms: u64,
     urgent_sent_through: u64,
+    urgent_batch: usize,
     routine_failures: u32,
     routine_retry_ms: u64,
     routine_batch: usize,
@@ -134,15 +138,21 @@ impl Outbox {
             urgent_failures: 0,
             urgent_retry_ms: 0,
             urgent_sent_through: 0,
+            urgent_batch: URGENT_BATCH_MAX,
             routine_failures: 0,
             routine_retry_ms: 0,
             routine_batch: UPLINK_RECORDS_MAX,
         }
     }
 
-    /// A record is safe on disk, or must go although the disk fails. The same one offered again is nothing new.
+    /// A record is safe on disk. The same one offered again is nothing new.
     pub fn offer(&mut self, record: Record) {
         self.last_seq = self.last_seq.max(record.seq);
+        self.admit(record);
+    }
+
+    /// A record must go although the disk does not take it; the low-water mark stays below it until it is offered.
+    pub fn offer_unwritten(&mut self, record: Record) {
         self.admit(record);
     }
 
@@ -179,6 +189,7 @@ impl Outbox {
             self.admit(record);
         }
         self.loading = Loading::No;
+        self.load_retry_ms = 0;
     }
 
     /// The journal could not be read; it is tried again later.
@@ -220,10 +231,10 @@ impl Outbox {
     fn post_urgent(&mut self, now_ms: u64, posts: &mut Vec<Post>) {
         let Some(last) = self.urgent.back().map(|record| record.seq) else { return };
         let under_way = self.in_flight.values().filter(|request| request.urgent).count();
-        if under_way >= URGENT_REQUESTS_MAX {
+        let fresh = last > self.urgent_sent_through && self.urgent.len() <= self.urgent_batch;
+        if under_way >= if fresh { FRESH_REQUESTS_MAX } else { URGENT_REQUESTS_MAX } {
             return;
         }
-        let fresh = last > self.urgent_sent_through && self.urgent.len() <= URGENT_BATCH_MAX;
         let slow = self.in_flight.values_mut().find(|request| {
             request.urgent && !request.hedged && now_ms >= request.sent_ms.saturating_add(self.times.hedge_ms)
         });
@@ -236,7 +247,7 @@ impl Outbox {
         } else {
             return;
         };
-        let records: Vec<_> = self.urgent.iter().take(URGENT_BATCH_MAX).cloned().collect();
+        let records: Vec<_> = self.urgent.iter().take(self.urgent_batch).cloned().collect();
         self.urgent_sent_through = self.urgent_sent_through.max(records.last().map_or(0, |record| record.seq));
         posts.push(self.send(true, path, now_ms, records));
     }
@@ -260,8 +271,11 @@ impl Outbox {
     }
 
     /// The centre answered. Returns the sequences newly received.
-    pub fn answered(&mut self, request: u64, answer: &UplinkAnswer) -> Vec<u64> {
+    ///
+    /// An answer that settles nothing of what was sent counts as a failure, so that it is not asked for at once again.
+    pub fn answered(&mut self, now_ms: u64, request: u64, answer: &UplinkAnswer, jitter: &mut Jitter) -> Vec<u64> {
         let mut newly = Vec::new();
+        let held_before = self.held.len();
         let stored = answer.receipts.iter().map(|receipt| (receipt.key, Some(receipt.hash)));
         let refused = answer.refused.iter().map(|refusal| (refusal.key, None));
         for (key, hash) in stored.chain(refused) {
@@ -269,11 +283,16 @@ impl Outbox {
                 newly.push(key.seq);
             }
         }
-        if let Some(done) = self.in_flight.remove(&request) {
+        let span = self.in_flight.get(&request).map(|request| request.first_seq..=request.last_seq);
+        let waits = span.is_some_and(|span| self.held.range(span).next().is_some());
+        if self.held.len() == held_before && waits {
+            self.failed(now_ms, request, false, jitter);
+        } else if let Some(done) = self.in_flight.remove(&request) {
             self.path = done.path;
             if done.urgent {
                 self.urgent_failures = 0;
                 self.urgent_retry_ms = 0;
+                self.urgent_batch = URGENT_BATCH_MAX;
             } else {
                 self.routine_failures = 0;
                 self.routine_retry_ms = 0;
@@ -299,15 +318,21 @@ impl Outbox {
         false
     }
 
-    /// A request failed; `too_large` halves the next routine batch.
+    /// A path did not answer a poll: what is sent next takes the one after it.
+    pub fn path_failed(&mut self, path: usize) {
+        if path == self.path {
+            self.path = (self.path + 1) % self.paths;
+        }
+    }
+
+    /// A request failed; `too_large` halves the next batch of its lane.
     pub fn failed(&mut self, now_ms: u64, request: u64, too_large: bool, jitter: &mut Jitter) {
         let Some(failed) = self.in_flight.remove(&request) else { return };
         if too_large {
-            self.routine_batch = (self.routine_batch / 2).max(1);
+            let batch = if failed.urgent { &mut self.urgent_batch } else { &mut self.routine_batch };
+            *batch = (*batch / 2).max(1);
         }
-        if failed.path == self.path {
-            self.path = (self.path + 1) % self.paths;
-        }
+        self.path_failed(failed.path);
         if failed.urgent {
             self.urgent_failures = self.urgent_failures.saturating_add(1);
             let wait = jitter.backoff_ms(self.urgent_failures, 200, self.times.urgent_backoff_max_ms);
@@ -337,7 +362,7 @@ impl Outbox {
         let held = self.held.first().copied();
         let scanned = self.scan.map(|(from, _)| from);
         let waiting = held.into_iter().chain(self.unread_from).chain(scanned).min();
-        waiting.map_or(self.last_seq, |first| first - 1)
+        waiting.map_or(self.last_seq, |first| (first - 1).min(self.last_seq))
     }
 
     /// Records that wait for a receipt, those only in the journal counted by their sequences.
@@ -363,10 +388,11 @@ impl Outbox {
 
     /// When [`Outbox::posts`] next has something that it has not now, milliseconds of uptime.
     pub fn next_deadline_ms(&self) -> Option<u64> {
+        let under_way = self.in_flight.values().filter(|request| request.urgent).count();
         let hedge = self
             .in_flight
             .values()
-            .filter(|request| request.urgent && !request.hedged)
+            .filter(|request| request.urgent && !request.hedged && under_way < URGENT_REQUESTS_MAX)
             .map(|request| request.sent_ms.saturating_add(self.times.hedge_ms));
         let urgent_idle = !self.urgent.is_empty() && !self.in_flight.values().any(|request| request.urgent);
         let routine_idle = !self.routine.is_empty() && !self.in_flight.values().any(|request| !request.urgent);

@@ -52,6 +52,10 @@ impl CentreClient {
         for url in &link.paths {
             let mut builder = Client::builder()
                 .connect_timeout(Duration::from_secs(5))
+                // One connection a request under way, and a dead one given up soon: a hedge never rides on
+                // the connection that it hedges.
+                .http1_only()
+                .tcp_user_timeout(Duration::from_secs(8))
                 .tcp_keepalive(Duration::from_secs(30))
                 .pool_idle_timeout(Duration::from_secs(90))
                 .no_proxy()

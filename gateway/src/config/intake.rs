@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use protocol::ids::GatewayId;
 use protocol::settings::{Reading, Table};
+use protocol::topics;
 
 use super::{IntakeConfig, address, required, secret};
 use crate::decode::{DecoderConfig, Role};
@@ -46,6 +47,13 @@ fn clients<'t>(reading: &mut Reading<'t>, mqtt: &mut Table<'t>) -> Vec<ClientRig
             let line = table.line_of(key);
             let name = table.key(key);
             let filters = table.texts(reading, key).unwrap_or_default();
+            let own = [topics::REASSURANCE, topics::PRESENCE_CODE];
+            for filter in filters
+                .iter()
+                .filter(|filter| key == "publish" && own.iter().any(|own| topic_filter::matches(filter, own)))
+            {
+                reading.note(line, &name, format!("`{filter}` covers what the gateway alone may say to the elder"));
+            }
             for filter in filters.iter().filter(|filter| !topic_filter::is_valid(filter)) {
                 reading.note(line, &name, format!("`{filter}` is not an MQTT topic filter"));
             }
@@ -85,15 +93,20 @@ fn external<'t>(
         reading.note(table.line(), &table.key("password"), "username and password go together");
     }
     let base = &decoder.zigbee2mqtt_base;
-    let filters = table
-        .texts(reading, "topics")
-        .unwrap_or_else(|| vec![format!("{base}/#"), protocol::topics::VISIT.into(), protocol::topics::CANCEL.into()]);
+    let rule_topics = decoder.rules.iter().map(|rule| (rule.topic.to_string(), rule.role));
+    let mut wanted = vec![format!("{base}/#"), topics::VISIT.to_owned(), topics::CANCEL.to_owned()];
+    wanted.extend(rule_topics.clone().map(|(topic, _)| topic));
+    let filters = table.texts(reading, "topics").unwrap_or_else(|| wanted.clone());
+    for missing in wanted.iter().filter(|wanted| !filters.iter().any(|filter| topic_filter::covers(filter, wanted))) {
+        let text = format!("`{missing}` is not covered, so what is configured on it would never be heard");
+        reading.note(table.line_of("topics"), &table.key("topics"), text);
+    }
     let urgent = [Role::Sos, Role::Assistance, Role::ImFine, Role::Fall, Role::Smoke, Role::Gas, Role::Co];
-    let life_safety_topics: BTreeSet<_> = decoder
-        .devices
-        .iter()
-        .filter(|(_, role)| urgent.contains(role))
-        .map(|(name, _)| format!("{base}/{name}"))
+    let devices = decoder.devices.iter().map(|(name, role)| (format!("{base}/{name}"), *role));
+    let life_safety_topics: BTreeSet<_> = devices
+        .chain(rule_topics)
+        .filter(|(topic, role)| urgent.contains(role) && !topic.contains(['+', '#']))
+        .map(|(topic, _)| topic)
         .collect();
     let (host, port) = broker?;
     Some(IntakeConfig::External(ExternalBroker {

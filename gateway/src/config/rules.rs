@@ -3,6 +3,7 @@
 use protocol::settings::{Reading, Table};
 
 use crate::decode::{Condition, GenericRule, Role, Select, TopicPattern};
+use crate::home::HomeRules;
 
 /// Which ecosystem a rule's names belong to.
 #[derive(Clone, Copy)]
@@ -26,11 +27,17 @@ const PRESETS: &[(&str, Preset)] = &[
     ("rtl_433_code", Preset::Rtl433Code),
 ];
 
-/// Reads every `[[rule]]`.
-pub(super) fn read<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> Vec<GenericRule> {
+/// Reads every `[[rule]]`; its device gets the rule's role and room in the home.
+pub(super) fn read<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, home: &mut HomeRules) -> Vec<GenericRule> {
     let mut rules = Vec::new();
     for mut table in root.tables(reading, "rule") {
-        rules.extend(rule(reading, &mut table));
+        let room = table.text(reading, "room").filter(|room| !room.trim().is_empty());
+        if let Some(rule) = rule(reading, &mut table) {
+            let place = home.devices.entry(rule.device.clone()).or_default();
+            place.role.get_or_insert(rule.role);
+            place.room = place.room.take().or(room);
+            rules.push(rule);
+        }
         table.finish(reading);
     }
     rules
@@ -84,7 +91,8 @@ fn by_hand<'t>(
     let on = table.texts(reading, "on").unwrap_or_default();
     let off = table.texts(reading, "off").unwrap_or_default();
     let momentary = table.flag(reading, "momentary", false);
-    let debounce_ms = table.number(reading, "debounce_ms", 0..=60_000, 0);
+    // Longer than a radio repeats itself, and two presses would be one.
+    let debounce_ms = table.number(reading, "debounce_ms", 0..=5_000, 0);
     let count = table.text(reading, "count_key").map(|path| Select::json(&path));
     let mut conditions = Vec::new();
     for mut condition in table.tables(reading, "when") {

@@ -19,6 +19,9 @@ const STATES_MAX: usize = 128;
 /// A latched key repeated within this time of the bridge's start is its cache speaking.
 const BRIDGE_START_MS: u64 = 120_000;
 
+/// A counted event repeated within this is the same one, milliseconds.
+const COUNTED_MS: u64 = 30_000;
+
 /// Text and JSON form of one press lie no further apart than this.
 const TWIN_MS: u64 = 2_000;
 
@@ -131,7 +134,9 @@ impl Memory {
                 !known.is_some_and(|known| known.value == *value && within(&known.at, now, quiet_ms))
             }
             Manner::Counted { occurrence } => {
-                !known.is_some_and(|known| known.value == *value && known.occurrence == occurrence)
+                // Counts start again at a power cut and come round: only the same one at once is the same event.
+                let same = |known: &&Known| known.value == *value && known.occurrence == occurrence;
+                !known.filter(same).is_some_and(|known| within(&known.at, now, COUNTED_MS))
             }
             Manner::State { retain, cache } => match known {
                 None => true,

@@ -1,15 +1,20 @@
 //! Redelivery: an MQTT message said twice because its acknowledgement was lost makes nothing new.
 //!
 //! Only a message that carries the duplicate flag and repeats client, packet id and content of a
-//! recorded one counts as a redelivery; a press only while a call is open. Everything unclear is a press.
+//! lately recorded one counts as a redelivery; one that raised only while a call is open.
+//! Everything unclear is a press.
 
 use std::collections::VecDeque;
 
-use protocol::record::{Body, Delivery, Record};
+use protocol::record::{Body, Delivery, Record, Stamp};
 use serde::{Deserialize, Serialize};
 
 /// Most deliveries remembered.
 const REMEMBERED_MAX: usize = 256;
+
+/// A sender that lost its acknowledgement says it again within this, after its message or after
+/// the gateway's boot, milliseconds.
+const AGAIN_MS: u64 = 600_000;
 
 /// The latest deliveries that made records.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -19,26 +24,35 @@ pub struct Deliveries(VecDeque<Made>);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Made {
     delivery: Delivery,
+    /// The last of its records.
     seq: u64,
-    /// A trigger of its own: dropping it would cost most.
-    press: bool,
+    at: Stamp,
+    /// It raised a trigger or pre-alarm: dropping it would cost most.
+    raised: bool,
 }
 
 impl Deliveries {
     /// Remembers the delivery a record was made from.
     pub fn note(&mut self, record: &Record) {
         let Some(delivery) = &record.delivery else { return };
+        let raised = matches!(record.body, Body::Trigger(_) | Body::PreAlarm(_));
+        if let Some(made) = self.0.back_mut().filter(|made| made.delivery == *delivery && made.at == record.at) {
+            made.seq = record.seq;
+            made.raised |= raised;
+            return;
+        }
         if self.0.len() >= REMEMBERED_MAX {
             self.0.pop_front();
         }
-        let press = matches!(record.body, Body::Trigger(_));
-        self.0.push_back(Made { delivery: delivery.clone(), seq: record.seq, press });
+        self.0.push_back(Made { delivery: delivery.clone(), seq: record.seq, at: record.at, raised });
     }
 
-    /// The last record made from the same delivery; of a press only while a call is open.
-    pub fn find(&self, delivery: &Delivery, call_open: bool) -> Option<u64> {
+    /// The last record made from the same delivery; of one that raised only while a call is open.
+    pub fn find(&self, now: &Stamp, delivery: &Delivery, call_open: bool) -> Option<u64> {
         let made = self.0.iter().rev().find(|made| made.delivery == *delivery)?;
-        (call_open || !made.press).then_some(made.seq)
+        let since_ms =
+            if made.at.boot == now.boot { now.uptime_ms.saturating_sub(made.at.uptime_ms) } else { now.uptime_ms };
+        (since_ms <= AGAIN_MS && (call_open || !made.raised)).then_some(made.seq)
     }
 }
 

@@ -15,6 +15,7 @@ const IDLE_ANSWER_MS: u64 = 500;
 #[derive(Debug, Clone, Default)]
 pub struct Downlink {
     after: u64,
+    path: usize,
     asked_ms: Option<u64>,
     retry_ms: u64,
     failures: u32,
@@ -32,6 +33,16 @@ impl Downlink {
         }
         self.asked_ms = Some(now_ms);
         Some(self.after)
+    }
+
+    /// The poll goes out on this path.
+    pub fn asked_on(&mut self, path: usize) {
+        self.path = path;
+    }
+
+    /// The path of the last poll.
+    pub fn path(&self) -> usize {
+        self.path
     }
 
     /// The centre answered. Returns whether the link came up by it.

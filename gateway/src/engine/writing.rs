@@ -1,9 +1,7 @@
 //! The way of records to the disk: one write at a time, and the truth when it fails or hangs.
 
-use protocol::record::Route;
-
 use super::checkpoint::Checkpoint;
-use super::{Command, Engine, Input, Now, Verdict, WRITE_RECORDS_MAX, Writing};
+use super::{Command, Engine, Input, Now, Verdict, WRITE_RECORDS_MAX, Writing, is_emergency};
 
 impl Engine {
     pub(super) fn written(&mut self, now: &Now, through: u64, segment_bytes: u64, commands: &mut Vec<Command>) {
@@ -47,10 +45,9 @@ impl Engine {
     pub(super) fn disk_fails(&mut self, now: &Now, commands: &mut Vec<Command>) {
         self.disk_failed = true;
         let writing = self.writing.iter().flat_map(|writing| &writing.records);
-        let emergencies: Vec<_> =
-            writing.chain(&self.pending).filter(|record| record.body.route() == Route::Emergency).cloned().collect();
+        let emergencies: Vec<_> = writing.chain(&self.pending).filter(|record| is_emergency(record)).cloned().collect();
         for record in emergencies {
-            self.outbox.offer(record);
+            self.outbox.offer_unwritten(record);
         }
         self.handle(now, None, &Input::Disk { writable: false }, commands);
     }

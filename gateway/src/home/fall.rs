@@ -185,9 +185,11 @@ impl Falls {
                 self.watches.remove(&observed.device);
             }
             Kind::Bed if active => self.watches.clear(),
-            // Writhing is motion too: only motion in another room clears.
+            // Writhing is motion too: only motion surely in another room clears.
             Kind::Motion if active => {
-                self.watches.retain(|_, watch| watch.room.is_none() || watch.room == observed.room);
+                let elsewhere =
+                    |watch: &Watch| watch.room.is_some() && observed.room.is_some() && watch.room != observed.room;
+                self.watches.retain(|_, watch| !elsewhere(watch));
             }
             Kind::Fall
             | Kind::Bed

@@ -204,7 +204,7 @@ impl Home {
             Input::Cancel(device) => self.falls.cancel(device, &mut effects),
             Input::Synced(seq) => self.reassurance.synced(*seq),
             Input::Disk { writable } => self.reassurance.disk(*writable),
-            Input::Received { seqs, ver } => self.reassurance.received(seqs, *ver),
+            Input::Received { seqs, ver } => self.reassurance.received(now, seqs, *ver),
             Input::Progress { ver, orders, lease_ms } => {
                 self.reassurance.progress(now, *ver, orders, *lease_ms, &mut effects);
             }
@@ -238,9 +238,9 @@ impl Home {
                 self.note_evidence(&record.at, observed);
             }
             Body::Visit(visit) => self.visits.apply(&record.at, visit),
-            Body::Reassured(reassured) => self.reassurance.told(reassured.stage),
+            Body::Reassured(reassured) => self.reassurance.was_told(reassured.stage),
             Body::Resolved(resolved) => self.reassurance.resolved(resolved),
-            Body::Delivered(delivered) => self.reassurance.delivered(delivered),
+            Body::Delivered(delivered) => self.reassurance.delivered(&record.at, delivered),
             Body::Started(_) => self.reassurance.restarted(record.seq),
             Body::Stopped | Body::Link { .. } | Body::DeviceListed(_) => {}
         }
@@ -283,7 +283,7 @@ impl Home {
         let active = observation.value == Reading::Active;
         match observation.kind {
             Kind::Sos if active => effects.push(trigger(TriggerKind::Sos, Reason::ButtonPressed)),
-            Kind::Assistance if active && place.and_then(|place| place.role) == Some(Role::ImFine) => {
+            Kind::Assistance if active && reason == Some(Reason::ElderCancelled) => {
                 self.falls.cancel(&observation.device, effects);
                 if effects.is_empty() {
                     effects.push(observed(observation, room));

@@ -1,9 +1,10 @@
 //! Reassurance: how far help has come, and that the elder is never told more than is true.
 //!
 //! A call is recorded when its record is synced, received when its receipt came; what a dispatcher
-//! or responder does is known from the centre only, on a lease that runs out.
+//! or responder does is known from the centre only, on a lease that runs out. Fire comes before an
+//! emergency, and that before life help: help for one is never told of another.
 
-use protocol::downlink::OrderProgress;
+use protocol::downlink::{LEASE_SECS, OrderProgress};
 use protocol::ids::LocalKey;
 use protocol::record::{Body, Delivered, Record, Resolved, Stamp, Trigger};
 use protocol::stage::Stage;
@@ -11,6 +12,15 @@ use protocol::trigger::OrderClass;
 use serde::{Deserialize, Serialize};
 
 use super::{Deadline, Effect, lifecycle};
+
+/// Classes the elder waits on, the most urgent first.
+const CLASSES: [OrderClass; 3] = [OrderClass::FireGas, OrderClass::Emergency, OrderClass::Assistance];
+
+/// How long a receipt alone is news, milliseconds.
+const RECEIVED_MS: u64 = LEASE_SECS * 1_000;
+
+/// Most calls that one record resolves; it must stay within a record's length.
+const RESOLVED_MAX: usize = 1_000;
 
 /// Times of the reassurance rules, milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +42,15 @@ struct Call {
     class: OrderClass,
     at: Stamp,
     recorded: bool,
-    /// Version of the centre's state that knows it, once received.
-    received_ver: Option<u64>,
+    received: Option<Received>,
+}
+
+/// When the centre's receipt for a call came.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Received {
+    at: Stamp,
+    /// Version of the centre's state that knows the call.
+    ver: u64,
 }
 
 /// What the centre said last.
@@ -54,13 +71,25 @@ pub struct Reassurance {
     repeat: bool,
     #[serde(skip)]
     disk_failed: bool,
+    /// Tells whose record has not come back: until then `told` is newer than any record.
     #[serde(skip)]
-    evaluated_ms: u64,
+    telling: u32,
+    /// Boot and uptime at which the stage was looked at last.
+    #[serde(skip)]
+    evaluated: (u64, u64),
 }
 
 impl Default for Reassurance {
     fn default() -> Self {
-        Self { calls: Vec::new(), told: Stage::Quiet, lease: None, repeat: false, disk_failed: false, evaluated_ms: 0 }
+        Self {
+            calls: Vec::new(),
+            told: Stage::Quiet,
+            lease: None,
+            repeat: false,
+            disk_failed: false,
+            telling: 0,
+            evaluated: (0, 0),
+        }
     }
 }
 
@@ -71,7 +100,7 @@ impl Reassurance {
         if trigger.test || class == OrderClass::Technical {
             return;
         }
-        let call = Call { key: lifecycle(record), class, at: record.at, recorded: false, received_ver: None };
+        let call = Call { key: lifecycle(record), class, at: record.at, recorded: false, received: None };
         self.calls.push(call);
     }
 
@@ -89,17 +118,17 @@ impl Reassurance {
     }
 
     /// Receipts came; the centre's state was then at `ver`.
-    pub fn received(&mut self, seqs: &[u64], ver: u64) {
+    pub fn received(&mut self, now: &Stamp, seqs: &[u64], ver: u64) {
         for call in self.calls.iter_mut().filter(|call| seqs.contains(&call.key.seq)) {
-            call.received_ver.get_or_insert(ver);
+            call.received.get_or_insert(Received { at: *now, ver });
         }
     }
 
     /// Folds the receipts that a restart finds in the journal.
-    pub fn delivered(&mut self, delivered: &Delivered) {
+    pub fn delivered(&mut self, at: &Stamp, delivered: &Delivered) {
         let received = |seq| seq <= delivered.low_water || delivered.above.contains(&seq);
         for call in self.calls.iter_mut().filter(|call| received(call.key.seq)) {
-            call.received_ver.get_or_insert(0);
+            call.received.get_or_insert(Received { at: *at, ver: 0 });
         }
     }
 
@@ -128,17 +157,17 @@ impl Reassurance {
         effects: &mut Vec<Effect>,
     ) {
         let until = Stamp { uptime_ms: now.uptime_ms.saturating_add(lease_ms), ..*now };
-        let orders: Vec<_> = orders.iter().filter(|order| order.class != OrderClass::Technical).cloned().collect();
+        let orders: Vec<_> = orders.iter().filter(|order| CLASSES.contains(&order.class)).cloned().collect();
         let over: Vec<_> = self
             .calls
             .iter()
-            .filter(|call| call.received_ver.is_some_and(|received| received <= ver))
+            .filter(|call| call.received.as_ref().is_some_and(|received| received.ver <= ver))
             .filter(|call| orders.iter().all(|order| order.class != call.class))
             .map(|call| call.key)
             .collect();
         self.lease = Some(Lease { orders, until });
-        if !over.is_empty() {
-            effects.push(Effect::Record(Body::Resolved(Resolved { calls: over })));
+        for calls in over.chunks(RESOLVED_MAX) {
+            effects.push(Effect::Record(Body::Resolved(Resolved { calls: calls.to_vec() })));
         }
     }
 
@@ -147,9 +176,12 @@ impl Reassurance {
         self.calls.retain(|call| !resolved.calls.contains(&call.key));
     }
 
-    /// Folds what was told.
-    pub fn told(&mut self, stage: Stage) {
-        self.told = stage;
+    /// Folds what was told; live, something newer may have been asked for since.
+    pub fn was_told(&mut self, stage: Stage) {
+        match self.telling.checked_sub(1) {
+            Some(left) => self.telling = left,
+            None => self.told = stage,
+        }
     }
 
     /// Whether a call is open.
@@ -159,71 +191,93 @@ impl Reassurance {
 
     /// The stage that is true at `now`.
     pub fn stage(&self, now: &Stamp, pre_alarm_running: bool, rules: &ReassuranceRules) -> Stage {
-        let alight = |call: &Call| call.class == OrderClass::FireGas && (call.recorded || self.disk_failed);
-        let known = |lease: &Lease| lease.orders.iter().any(|order| order.class == OrderClass::FireGas);
-        if self.calls.iter().any(alight) || self.lease.as_ref().is_some_and(known) {
-            return Stage::LeaveNow;
-        }
-        if let Some(stage) = self.leased(now) {
-            return stage;
-        }
-        let Some(first) = self.calls.iter().find(|call| call.received_ver.is_none()) else {
-            return match (self.calls.is_empty(), pre_alarm_running) {
-                (false, _) => Stage::Received,
-                (true, true) => Stage::PreAlarm,
-                (true, false) => Stage::Quiet,
-            };
-        };
-        if waited_ms(now, &first.at) >= rules.centre_wait_ms {
-            Stage::NotConnected
-        } else if first.recorded {
-            Stage::Recorded
-        } else if self.disk_failed {
-            Stage::NotRecorded
-        } else {
-            // Neither on disk nor known to fail: what was told stays until the sync answers.
-            self.told
+        let open = CLASSES.iter().find(|class| {
+            self.calls.iter().any(|call| call.class == **class) || self.leased().any(|order| order.class == **class)
+        });
+        match open {
+            Some(OrderClass::FireGas) if self.is_fire_known() => Stage::LeaveNow,
+            Some(class) => self.stage_of(now, *class, rules),
+            None if pre_alarm_running => Stage::PreAlarm,
+            None => Stage::Quiet,
         }
     }
 
-    /// What the centre's last word amounts to; none where it knows no open order.
-    fn leased(&self, now: &Stamp) -> Option<Stage> {
-        let lease = self.lease.as_ref().filter(|lease| !lease.orders.is_empty())?;
-        if now.boot != lease.until.boot || now.uptime_ms >= lease.until.uptime_ms {
-            return Some(Stage::NotConnected);
+    /// Fire is told once it is on disk, or the disk fails, or the centre says so.
+    fn is_fire_known(&self) -> bool {
+        let known = |call: &Call| call.class == OrderClass::FireGas && (call.recorded || self.disk_failed);
+        self.calls.iter().any(known) || self.leased().any(|order| order.class == OrderClass::FireGas)
+    }
+
+    fn leased(&self) -> impl Iterator<Item = &OrderProgress> {
+        self.lease.iter().flat_map(|lease| &lease.orders)
+    }
+
+    fn is_lease_live(&self, now: &Stamp) -> bool {
+        self.lease.as_ref().is_some_and(|lease| now.boot == lease.until.boot && now.uptime_ms < lease.until.uptime_ms)
+    }
+
+    /// The stage of one class that has a call or an order open.
+    fn stage_of(&self, now: &Stamp, class: OrderClass, rules: &ReassuranceRules) -> Stage {
+        let known = self.leased().filter(|order| order.class == class).map(|order| order.stage);
+        let known = known.max_by_key(|stage| help(*stage));
+        let leased = known.filter(|_| self.is_lease_live(now));
+        if let Some(stage) = leased.filter(|stage| help(*stage) >= help(Stage::Taken)) {
+            return stage;
         }
-        lease.orders.iter().map(|order| order.stage).max_by_key(|stage| help(*stage))
+        let mut calls = self.calls.iter().filter(|call| call.class == class);
+        // A call that nobody has a receipt for comes before what is known of an older one.
+        if let Some(first) = calls.clone().find(|call| call.received.is_none()) {
+            return if since_ms(now, &first.at) >= rules.centre_wait_ms {
+                Stage::NotConnected
+            } else if first.recorded {
+                Stage::Recorded
+            } else if self.disk_failed {
+                Stage::NotRecorded
+            } else {
+                // Neither on disk nor known to fail: what was told stays until the sync answers.
+                self.told
+            };
+        }
+        let fresh = |call: &Call| call.received.as_ref().is_some_and(|got| since_ms(now, &got.at) < RECEIVED_MS);
+        match (leased, known) {
+            (Some(stage), _) => stage,
+            (None, None) if calls.any(fresh) => Stage::Received,
+            (None, _) => Stage::NotConnected,
+        }
     }
 
     /// Says whether the elder is to be told `stage` now: `Some(true)` when it repeats what was told.
     pub fn tell(&mut self, now: &Stamp, stage: Stage) -> Option<bool> {
-        self.evaluated_ms = now.uptime_ms;
+        self.evaluated = (now.boot, now.uptime_ms);
         let changed = stage != self.told;
         let repeat = std::mem::take(&mut self.repeat);
         self.told = stage;
-        (changed || repeat).then_some(!changed)
+        let told = (changed || repeat).then_some(!changed);
+        self.telling += u32::from(told.is_some());
+        told
     }
 
     /// The deadlines of this boot that have not been looked at, milliseconds of uptime.
     pub fn deadlines(&self, rules: &ReassuranceRules) -> impl Iterator<Item = (u64, Deadline)> {
+        let (boot, evaluated_ms) = self.evaluated;
         let wait_ms = rules.centre_wait_ms;
-        let waits = self
-            .calls
-            .iter()
-            .filter(|call| call.received_ver.is_none())
-            .map(move |call| (call.at.uptime_ms + wait_ms, Deadline::CentreNotReached));
+        // What was stamped in an earlier boot counts from the beginning of this one.
+        let from = move |at: &Stamp| if at.boot == boot { at.uptime_ms } else { 0 };
+        let waits = self.calls.iter().map(move |call| match &call.received {
+            None => (from(&call.at).saturating_add(wait_ms), Deadline::CentreNotReached),
+            Some(got) => (from(&got.at).saturating_add(RECEIVED_MS), Deadline::LeaseEnds),
+        });
         let lease = self
             .lease
             .iter()
             .filter(|lease| !lease.orders.is_empty())
             .map(|lease| (lease.until.uptime_ms, Deadline::LeaseEnds));
-        let evaluated_ms = self.evaluated_ms;
         waits.chain(lease).filter(move |(at_ms, _)| *at_ms > evaluated_ms)
     }
 }
 
-/// How long a call has waited; since this boot where it was made before it.
-fn waited_ms(now: &Stamp, at: &Stamp) -> u64 {
+/// How long ago a moment was; since this boot where it lies before it.
+fn since_ms(now: &Stamp, at: &Stamp) -> u64 {
     if now.boot == at.boot { now.uptime_ms.saturating_sub(at.uptime_ms) } else { now.uptime_ms }
 }
 

@@ -321,3 +321,86 @@ fn fire_says_leave_now_whatever_else_is_open() {
         0s told Leave now
     "#]]);
 }
+
+#[test]
+fn help_for_daily_life_is_never_told_of_an_emergency() {
+    let mut bench = Bench::new();
+    bench.seen(Kind::Assistance, "help button", Reading::Active, Some(Reason::AssistancePressed));
+    bench.input(&Input::Received { seqs: &[1], ver: 1 });
+    let local = LocalKey { incarnation: Incarnation(1), seq: 1 };
+    let id = WorkOrderId::opened_by(&RecordKey { gateway: "home-1".parse().unwrap(), local });
+    let (class, stage) = (OrderClass::Assistance, Stage::Here);
+    let orders = [OrderProgress { id, opened_by: Some(local), class, stage, ver: 2 }];
+    bench.input(&Input::Progress { ver: 2, orders: &orders, lease_ms: 180_000 });
+    bench.press();
+    bench.check(expect![[r#"
+        0s record trigger Assistance by help button (AssistancePressed)
+        0s told Contacting the centre
+        0s told Arrived, no person yet
+        0s told The helper has arrived
+        0s record trigger Sos by bedside (ButtonPressed)
+        0s told Contacting the centre
+    "#]]);
+}
+
+#[test]
+fn a_second_press_that_does_not_get_through_is_told_although_the_first_did() {
+    let mut bench = Bench::new();
+    bench.press();
+    bench.input(&Input::Received { seqs: &[1], ver: 1 });
+    bench.centre(1, Some(Stage::Received));
+    bench.wait(60_000);
+    bench.press();
+    bench.wait(60_000);
+    bench.check(expect![[r#"
+        0s record trigger Sos by bedside (ButtonPressed)
+        0s told Contacting the centre
+        0s told Arrived, no person yet
+        60s record trigger Sos by bedside (ButtonPressed)
+        60s told Contacting the centre
+        90s told Not connected: call 120
+    "#]]);
+}
+
+#[test]
+fn a_receipt_alone_is_news_for_three_minutes() {
+    let mut bench = Bench::new();
+    bench.press();
+    bench.input(&Input::Received { seqs: &[1], ver: 1 });
+    bench.wait(600_000);
+    bench.check(expect![[r#"
+        0s record trigger Sos by bedside (ButtonPressed)
+        0s told Contacting the centre
+        0s told Arrived, no person yet
+        180s told Not connected: call 120
+    "#]]);
+}
+
+#[test]
+fn after_a_power_cut_an_unreceived_press_is_told_within_the_wait_of_the_new_boot() {
+    let mut bench = Bench::new();
+    bench.now.uptime_ms = 5_000_000;
+    bench.press();
+    bench.now = Stamp { boot: 2, uptime_ms: 4_000, ..bench.now };
+    bench.input(&Input::Started);
+    bench.wait(60_000);
+    bench.check(expect![[r#"
+        5000s record trigger Sos by bedside (ButtonPressed)
+        5000s told Contacting the centre
+        30s told Not connected: call 120
+    "#]]);
+}
+
+#[test]
+fn motion_of_an_unknown_room_does_not_clear_a_suspected_fall() {
+    let mut bench = Bench::new();
+    bench.seen(Kind::FallWarning, "radar", Reading::Active, None);
+    bench.seen(Kind::Motion, "a sensor without a room", Reading::Active, None);
+    bench.wait(200_000);
+    bench.check(expect![[r#"
+        0s record observed FallWarning Active by radar
+        0s record observed Motion Active by a sensor without a room
+        180s record trigger Fall by radar (FallWarningNotCleared)
+        180s told Contacting the centre
+    "#]]);
+}

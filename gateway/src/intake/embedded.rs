@@ -24,10 +24,16 @@ use crate::engine::Verdict;
 
 /// Largest packet the broker takes, bytes; above the decoder's own limits, so that an oversize
 /// message is rejected by name instead of closing the connection it shares with an SOS.
-pub const PACKET_BYTES_MAX: u32 = 16 * 1024 * 1024;
+pub const PACKET_BYTES_MAX: u32 = 4 * 1024 * 1024;
 
 /// Most connections, and most of them signing in at once.
-const CONNECTIONS_MAX: usize = 256;
+const CONNECTIONS_MAX: usize = 64;
+
+/// Most sessions, those of absent clients included.
+const SESSIONS_MAX: isize = 1_024;
+
+/// A session outlives its connection by this, so that made-up client ids do not fill the broker.
+const SESSION_EXPIRY: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// Who may sign in and what they may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +83,7 @@ pub async fn start(
         .node_id(1)
         .task_exec_workers(64)
         .task_exec_queue_max(10_000)
-        .mqtt_max_sessions(CONNECTIONS_MAX as isize)
+        .mqtt_max_sessions(SESSIONS_MAX)
         .busy_check_enable(false)
         .build()
         .await;
@@ -101,7 +107,8 @@ pub async fn start(
         .max_clientid_len(128)
         .max_topic_levels(16)
         .max_mqueue_len(1_000)
-        .session_expiry_interval(std::time::Duration::from_secs(24 * 3_600))
+        .session_expiry_interval(SESSION_EXPIRY)
+        .max_session_expiry_interval(SESSION_EXPIRY)
         .message_expiry_interval(std::time::Duration::ZERO);
     let listener = builder
         .bind()
@@ -184,6 +191,10 @@ impl Gate {
         if self.intake.send(incoming).await.is_err() {
             return Verdict::Withhold;
         }
+        if publish.packet_id.is_none() {
+            // Nothing is acknowledged at QoS 0, so nothing waits.
+            return Verdict::Acknowledge;
+        }
         verdict.await.unwrap_or(Verdict::Withhold)
     }
 }
@@ -198,7 +209,14 @@ impl Handler for Hook {
                 let name = info.username().map(AsRef::as_ref);
                 let password = info.password().map(AsRef::as_ref);
                 let client_id: &str = info.client_id().as_ref();
-                let result = gate.sign_in(name, password, client_id);
+                let mut result = gate.sign_in(name, password, client_id);
+                // A last will passes no check of its own later: one outside the client's topics is refused here.
+                let will = info.last_will().and_then(|will| Publish::try_from(will).ok());
+                if let (Some(name), Some(will)) = (name, will)
+                    && !gate.may_publish(name, &will.topic)
+                {
+                    result = AuthResult::NotAuthorized;
+                }
                 if !matches!(result, AuthResult::Allow(..)) {
                     tracing::warn!(client_id, "an MQTT client was refused at sign-in");
                 }

@@ -4,11 +4,14 @@
 //! Acknowledgements are given in order and only on the connection that brought the message; it is
 //! transport, never storage.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, ConnectReturnCode, Event as ClientNotice, EventLoop, MqttOptions, Packet, QoS};
+use rumqttc::{
+    AsyncClient, ConnectReturnCode, Event as ClientNotice, EventLoop, MqttOptions, Packet, QoS, SubscribeReasonCode,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Announcement, Incoming, IntakeSender};
@@ -19,6 +22,10 @@ const PACKET_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Most messages of one session waiting for their verdict.
 const UNANSWERED_MAX: usize = 100;
+
+/// The client's own queue; acknowledgements for every waiting message fit with room to spare, so that
+/// neither side ever waits for the other.
+const CLIENT_QUEUE_MAX: usize = 1_000;
 
 /// The external broker and how to sign in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,21 +46,40 @@ pub struct ExternalBroker {
 
 /// Publishes to the external broker.
 #[derive(Debug, Clone)]
-pub struct ExternalPublisher(AsyncClient);
+pub struct ExternalPublisher {
+    client: AsyncClient,
+    /// What is to stand at the broker, said again on every connection: it may have forgotten.
+    retained: Arc<Mutex<BTreeMap<String, String>>>,
+}
 
 impl ExternalPublisher {
     /// Queues a message. Returns whether there was room.
     pub fn publish(&self, announcement: Announcement) -> bool {
         let Announcement { topic, payload, retain } = announcement;
-        self.0.try_publish(topic, QoS::AtLeastOnce, retain, payload).is_ok()
+        if retain && let Ok(mut retained) = self.retained.lock() {
+            retained.insert(topic.clone(), payload.clone());
+        }
+        self.client.try_publish(topic, QoS::AtLeastOnce, retain, payload).is_ok()
+    }
+}
+
+impl ExternalPublisher {
+    fn say_again(&self) {
+        let Ok(retained) = self.retained.lock() else { return };
+        for (topic, payload) in retained.iter() {
+            // A full queue holds what was just asked for, which is newer.
+            let _ = self.client.try_publish(topic, QoS::AtLeastOnce, true, payload.clone());
+        }
     }
 }
 
 /// Starts both sessions and the publisher; they reconnect for ever until `stop` turns true.
 pub fn start(broker: &ExternalBroker, intake: IntakeSender, stop: &watch::Receiver<bool>) -> ExternalPublisher {
     let life_safety = Arc::new(broker.life_safety_topics.clone());
+    let heard_apart = Arc::new(AtomicBool::new(false));
     let everything = Session {
         name: "telemetry",
+        heard_apart: heard_apart.clone(),
         filters: broker.filters.clone(),
         skip: life_safety.clone(),
         intake: intake.clone(),
@@ -63,6 +89,7 @@ pub fn start(broker: &ExternalBroker, intake: IntakeSender, stop: &watch::Receiv
     if !life_safety.is_empty() {
         let urgent = Session {
             name: "life-safety",
+            heard_apart,
             filters: life_safety.iter().cloned().collect(),
             skip: Arc::default(),
             intake,
@@ -72,8 +99,9 @@ pub fn start(broker: &ExternalBroker, intake: IntakeSender, stop: &watch::Receiv
     }
     // Manual acknowledgements share the publish queue: what we publish goes through a client of its own.
     let (client, events) = AsyncClient::new(options(broker, "out", true), 64);
-    tokio::spawn(drain(events, stop.clone()));
-    ExternalPublisher(client)
+    let publisher = ExternalPublisher { client, retained: Arc::default() };
+    tokio::spawn(drain(publisher.clone(), events, stop.clone()));
+    publisher
 }
 
 fn options(broker: &ExternalBroker, role: &str, clean: bool) -> MqttOptions {
@@ -89,11 +117,13 @@ fn options(broker: &ExternalBroker, role: &str, clean: bool) -> MqttOptions {
     options
 }
 
-async fn drain(mut events: EventLoop, mut stop: watch::Receiver<bool>) {
+async fn drain(publisher: ExternalPublisher, mut events: EventLoop, mut stop: watch::Receiver<bool>) {
     loop {
         tokio::select! {
-            event = events.poll() => if event.is_err() {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+            event = events.poll() => match event {
+                Ok(ClientNotice::Incoming(Packet::ConnAck(_))) => publisher.say_again(),
+                Ok(_) => {}
+                Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
             },
             () = stopped(&mut stop) => return,
         }
@@ -115,6 +145,8 @@ struct Unanswered {
 /// One session with the broker.
 struct Session {
     name: &'static str,
+    /// Whether the life-safety session is subscribed, so that the other one may leave its topics to it.
+    heard_apart: Arc<AtomicBool>,
     filters: Vec<String>,
     skip: Arc<BTreeSet<String>>,
     intake: IntakeSender,
@@ -123,7 +155,7 @@ struct Session {
 
 impl Session {
     async fn run(self, options: MqttOptions) {
-        let (client, mut events) = AsyncClient::new(options, UNANSWERED_MAX);
+        let (client, mut events) = AsyncClient::new(options, CLIENT_QUEUE_MAX);
         let (waiting, unanswered) = mpsc::channel(UNANSWERED_MAX);
         let (connections, connection_now) = watch::channel(0_u64);
         tokio::spawn(acknowledge_in_order(client.clone(), unanswered, connection_now));
@@ -139,13 +171,17 @@ impl Session {
                     told_down = false;
                     connections.send_modify(|connection| *connection += 1);
                     tracing::info!(session = self.name, resumed = ack.session_present, "connected to the MQTT broker");
-                    if !ack.session_present {
-                        let filters = self.filters.iter();
-                        let filters =
-                            filters.map(|filter| rumqttc::SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce));
-                        if let Err(error) = client.try_subscribe_many(filters) {
-                            tracing::error!(session = self.name, %error, "could not subscribe");
-                        }
+                    // Asked on every connection: a session that the broker kept need not have kept its filters.
+                    self.subscribe(&client);
+                }
+                Ok(ClientNotice::Incoming(Packet::SubAck(ack))) => {
+                    let granted = ack.return_codes.iter().all(|code| matches!(code, SubscribeReasonCode::Success(_)));
+                    if granted {
+                        self.is_subscribed(true);
+                    } else {
+                        tracing::error!(session = self.name, "the MQTT broker refused a subscription; asking again");
+                        tokio::time::sleep(Duration::from_secs(5)).await;
+                        self.subscribe(&client);
                     }
                 }
                 Ok(ClientNotice::Incoming(Packet::Publish(publish))) => {
@@ -158,6 +194,9 @@ impl Session {
                 }
                 Ok(_) => {}
                 Err(error) => {
+                    self.is_subscribed(false);
+                    // What is still to be acknowledged belongs to the connection that has ended.
+                    connections.send_modify(|connection| *connection += 1);
                     if !std::mem::replace(&mut told_down, true) {
                         tracing::warn!(session = self.name, %error, "the MQTT broker is not reached; trying again");
                     }
@@ -167,10 +206,24 @@ impl Session {
         }
     }
 
+    fn subscribe(&self, client: &AsyncClient) {
+        let filters = self.filters.iter().cloned();
+        let filters = filters.map(|filter| rumqttc::SubscribeFilter::new(filter, QoS::AtLeastOnce));
+        if let Err(error) = client.try_subscribe_many(filters) {
+            tracing::error!(session = self.name, %error, "could not subscribe");
+        }
+    }
+
+    fn is_subscribed(&self, subscribed: bool) {
+        if self.skip.is_empty() {
+            self.heard_apart.store(subscribed, Ordering::Release);
+        }
+    }
+
     /// None when nobody needs to wait for it and nothing needs an answer.
     async fn hand_over(&self, publish: &rumqttc::Publish) -> Option<oneshot::Receiver<Verdict>> {
         let (answer, verdict) = oneshot::channel();
-        if self.skip.contains(&publish.topic) {
+        if self.skip.contains(&publish.topic) && self.heard_apart.load(Ordering::Acquire) {
             // The life-safety session has it; here it is only acknowledged.
             let _ = answer.send(Verdict::Acknowledge);
             return Some(verdict);
@@ -195,11 +248,18 @@ async fn acknowledge_in_order(
     mut unanswered: mpsc::Receiver<Unanswered>,
     connection_now: watch::Receiver<u64>,
 ) {
+    let mut given_up = 0;
     while let Some(Unanswered { publish, connection, verdict }) = unanswered.recv().await {
         let verdict = verdict.await.unwrap_or(Verdict::Withhold);
+        if connection == given_up {
+            continue;
+        }
         if verdict == Verdict::Withhold {
             // Later acknowledgements must not overtake this one: a new connection brings all of them again.
-            let _ = client.disconnect().await;
+            if connection == *connection_now.borrow() {
+                given_up = connection;
+                let _ = client.disconnect().await;
+            }
             continue;
         }
         if publish.qos != QoS::AtMostOnce

@@ -92,7 +92,7 @@ fn a_silent_first_path_is_hedged_on_the_second_after_two_seconds() {
     assert_eq!(outbox.posts(1_999), []);
     let (_, path, records) = one_send(&mut outbox, 2_000);
     assert_eq!(path, 1);
-    assert_eq!(outbox.answered(first, &answer(&records)), [1]);
+    assert_eq!(outbox.answered(0, first, &answer(&records), &mut Jitter::new(3)), [1]);
     assert_eq!(outbox.urgent_backlog(), 0);
 }
 
@@ -121,7 +121,7 @@ fn a_receipt_for_another_hash_settles_nothing() {
     outbox.offer(maker.press());
     let (request, _, mut records) = one_send(&mut outbox, 0);
     records[0].hash = Hash32([9; 32]);
-    assert!(outbox.answered(request, &answer(&records)).is_empty());
+    assert!(outbox.answered(0, request, &answer(&records), &mut Jitter::new(3)).is_empty());
     assert_eq!(outbox.urgent_backlog(), 1);
 }
 
@@ -133,10 +133,10 @@ fn low_water_stays_below_what_waits_and_rises_over_receipts_and_local_records() 
     outbox.offer(maker.seal(Body::Delivered(Delivered::default())));
     let posts = outbox.posts(0);
     let [Post::Send { request, records, .. }, Post::Send { .. }] = &posts[..] else { panic!("{posts:?}") };
-    assert_eq!(outbox.answered(*request, &answer(records)), [2]);
+    assert_eq!(outbox.answered(0, *request, &answer(records), &mut Jitter::new(3)), [2]);
     assert_eq!(outbox.delivered(), Delivered { low_water: 0, above: vec![2, 3] });
     let Post::Send { request, records, .. } = &posts[1] else { panic!("{posts:?}") };
-    outbox.answered(*request, &answer(records));
+    outbox.answered(0, *request, &answer(records), &mut Jitter::new(3));
     assert_eq!(outbox.delivered(), Delivered { low_water: 3, above: Vec::new() });
 }
 
@@ -211,7 +211,7 @@ fn everything_waiting_is_delivered_in_the_end_whatever_the_lanes_hold() {
         for post in outbox.posts(round) {
             match post {
                 Post::Send { request, records, .. } => {
-                    outbox.answered(request, &answer(&records));
+                    outbox.answered(0, request, &answer(&records), &mut Jitter::new(3));
                 }
                 Post::Load { from_seq, limit } => {
                     let from = from_seq as usize - 1;
