@@ -1,7 +1,7 @@
 //! The centre's configuration: what is written in `centre.toml` becomes a type without illegal
 //! states, or a list of every problem with its key and line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -152,10 +152,11 @@ impl CentreConfig {
             }
         }
         let mut users: Vec<UserConfig> = Vec::new();
+        let mut names = BTreeSet::new();
         for mut table in root.tables(&mut reading, "user") {
             let line = table.line_of("name");
             let name = table.required_text(&mut reading, "name");
-            if users.iter().any(|user| user.name == name) {
+            if !names.insert(name.clone()) {
                 reading.note(line, &table.key("name"), format!("`{name}` is named twice"));
             }
             let token = token(&mut reading, &mut table, &mut tokens);

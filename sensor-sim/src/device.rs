@@ -245,9 +245,9 @@ impl Device {
             // Zigbee2MQTT's word for an open contact is false.
             (M::Contact, H::Opened) => cache("contact", json!(false)),
             (M::Contact, H::Closed) => cache("contact", json!(true)),
-            // A person's weight closes the pad's contact.
-            (M::BedPad, H::LainDown) => cache("contact", json!(true)),
-            (M::BedPad, H::GotUp) => cache("contact", json!(false)),
+            // A pad's alarm is a person on it, and its exposes call that contact false.
+            (M::BedPad, H::LainDown) => cache("contact", json!(false)),
+            (M::BedPad, H::GotUp) => cache("contact", json!(true)),
             (M::FallRadar, H::Moved) => {
                 cache("occupancy", json!(true));
                 cache("sensor_status", json!("activity"));

@@ -63,10 +63,11 @@ pub fn siren(topic: &str, payload: &[u8]) -> Option<String> {
     Some(format!("警笛 siren {device}: {}", if sounds { "sounds" } else { "is quiet" }))
 }
 
-/// Tells connection news once: trouble again only when its reason changes.
+/// Tells connection news once: trouble again only when its reason changes, lost messages as a number.
 #[derive(Debug, Default)]
 pub struct LinkTeller {
     told: Option<String>,
+    dropped: u64,
 }
 
 impl LinkTeller {
@@ -75,7 +76,12 @@ impl LinkTeller {
         match news {
             LinkNews::Connected { first } => {
                 self.told = None;
-                Some(if *first { "connected to the broker".into() } else { "connected to the broker again".into() })
+                let again = if *first { "" } else { " again" };
+                let lost = match std::mem::take(&mut self.dropped) {
+                    0 => String::new(),
+                    lost => format!("; {lost} messages were not sent meanwhile"),
+                };
+                Some(format!("connected to the broker{again}{lost}"))
             }
             LinkNews::Away { trouble, .. } => {
                 let text = trouble.to_string();
@@ -86,7 +92,10 @@ impl LinkTeller {
             LinkNews::SubscriptionRefused { filter } => {
                 Some(format!("the broker refuses the subscription to {filter}; check what this sign-in may read"))
             }
-            LinkNews::Dropped { topic, why } => Some(format!("not sent: {topic} ({why})")),
+            LinkNews::Dropped { topic, why } => {
+                self.dropped += 1;
+                (self.dropped == 1).then(|| format!("not sent: {topic} ({why}); further ones are counted"))
+            }
             LinkNews::Subscribed | LinkNews::Heard { .. } => None,
         }
     }

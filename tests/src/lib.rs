@@ -1,3 +1,5 @@
-//! Testing ground of the whole product.
+//! Testing ground of the whole product: the seeded world, and the harness that the end-to-end tests,
+//! the demo and the benchmark share for real programs, real sockets and real disks.
 
+pub mod harness;
 pub mod world;

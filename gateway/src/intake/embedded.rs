@@ -100,6 +100,8 @@ pub async fn start(
         .name("home/tcp")
         .laddr(listen)
         .nodelay(true)
+        // Connections of a gateway that was killed still hold the port for a minute; its successor must not wait.
+        .reuseaddr(Some(true))
         .allow_anonymous(false)
         .max_connections(CONNECTIONS_MAX)
         .max_handshaking_limit(CONNECTIONS_MAX)
@@ -159,8 +161,9 @@ impl Gate {
         if !same(rights.password.as_bytes(), password.unwrap_or_default()) {
             return AuthResult::BadUsernameOrPassword;
         }
-        // A client id of somebody else's would take over their session.
-        if !client_id.starts_with(&rights.name) {
+        // A client id of somebody else's would take over their session; where names begin alike, the longest owns it.
+        let named = self.clients.iter().filter(|client| client_id.starts_with(&client.name));
+        if named.max_by_key(|client| client.name.len()).is_none_or(|owner| owner.name != rights.name) {
             return AuthResult::NotAuthorized;
         }
         AuthResult::Allow(false, None)

@@ -60,7 +60,7 @@ pub enum Model {
     Motion,
     /// SONOFF SNZB-04P: `contact`, false when open.
     Contact,
-    /// OWON SPM915: a pad exposed as `contact`; true while a person's weight closes it.
+    /// OWON SPM915: a pad exposed as `contact`; false while a person is on it.
     BedPad,
     /// Heiman HS2FD-EF1-3.0: `fall_status`.
     FallRadar,
@@ -264,7 +264,7 @@ impl Model {
         for expose in self.definition().exposes {
             match *expose {
                 // A closed door, an empty bed, everything else off.
-                Expose::Flag("contact", ..) => state.insert("contact".into(), json!(self != Self::BedPad)),
+                Expose::Flag("contact", ..) => state.insert("contact".into(), json!(true)),
                 Expose::Flag(key, _, off) => state.insert(key.into(), json!(off)),
                 Expose::Switch(key) => state.insert(key.into(), json!(false)),
                 Expose::Word("action", _) | Expose::Warning => None,

@@ -72,7 +72,7 @@ fn each_click_of_a_button_has_its_word() {
 }
 
 #[test]
-fn an_open_door_is_contact_false_and_a_full_bed_contact_true() {
+fn an_open_door_and_a_full_bed_are_contact_false() {
     check(
         Model::Contact,
         &[Happening::Opened, Happening::Closed],
@@ -85,9 +85,9 @@ fn an_open_door_is_contact_false_and_a_full_bed_contact_true() {
         Model::BedPad,
         &[Happening::LainDown, Happening::GotUp],
         expect![[r#"
-        someone lies down: zigbee2mqtt/it {"battery":63,"battery_low":false,"contact":true,"linkquality":103,"tamper":false}
-        someone gets up: zigbee2mqtt/it {"battery":63,"battery_low":false,"contact":false,"linkquality":97,"tamper":false}
-    "#]],
+            someone lies down: zigbee2mqtt/it {"battery":63,"battery_low":false,"contact":false,"linkquality":103,"tamper":false}
+            someone gets up: zigbee2mqtt/it {"battery":63,"battery_low":false,"contact":true,"linkquality":97,"tamper":false}
+        "#]],
     );
 }
 

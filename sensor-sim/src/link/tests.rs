@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command as Program, Stdio};
 
 use super::*;
-use crate::config::demo_home;
+use crate::config::{SimConfig, demo_home};
+use crate::live::{LiveOptions, live};
 use crate::pace::Speed;
 use crate::performer::HomePosition;
 use crate::play::{PlayError, PlayOptions, play};
@@ -256,4 +257,37 @@ async fn a_burst_of_presses_is_confirmed_press_by_press() {
     let report = report.unwrap();
     assert_eq!((report.confirmed, report.lost, report.latencies.len()), (60, 0, 60));
     assert!(report.percentile(50) <= report.percentile(99));
+}
+
+#[tokio::test]
+async fn a_live_home_says_its_devices_and_obeys_what_is_typed() {
+    let broker = Broker::started("allow_anonymous true");
+    let (listener, mut news) = listener(&broker).await;
+    let config = SimConfig { broker: broker.config(), ..SimConfig::default() };
+    let options = LiveOptions {
+        speed: Speed::Times(1.0),
+        from: Duration::from_secs(8 * 3600),
+        seed: 1,
+        resident: false,
+        narrated: false,
+        away: Away::DropRoutine,
+    };
+    let (typed, lines) = mpsc::channel(4);
+    let live = tokio::spawn(async move { live(&config, options, lines, std::future::pending()).await });
+    let of = |wanted: &'static str| move |news| heard(news).filter(|(topic, _)| topic == wanted);
+    until(&mut news, of("zigbee2mqtt/bridge/devices")).await;
+    until(&mut news, of("zigbee2mqtt/sos bedside")).await;
+    for line in ["nonsense", "press", "cancel"] {
+        typed.send(line.to_owned()).await.unwrap();
+    }
+    let (_, press) = until(&mut news, of("zigbee2mqtt/sos bedside")).await;
+    assert!(String::from_utf8(press).unwrap().contains(r#""action":"emergency""#));
+    until(&mut news, of(protocol::topics::CANCEL)).await;
+    let join = Publication::bytes("zigbee2mqtt/bridge/request/permit_join", r#"{"time":60}"#);
+    in_time(listener.publish_confirmed(join)).await.unwrap();
+    until(&mut news, of("zigbee2mqtt/bridge/response/permit_join")).await;
+    typed.send("quit".into()).await.unwrap();
+    let (_, state) = until(&mut news, of("zigbee2mqtt/bridge/state")).await;
+    assert_eq!(state, br#"{"state":"offline"}"#);
+    in_time(live).await.unwrap().unwrap();
 }

@@ -30,3 +30,14 @@ fn the_same_trouble_is_told_once_until_there_was_a_connection() {
     assert!(teller.line(&LinkNews::Connected { first: true }).is_some());
     assert!(teller.line(&away).is_some());
 }
+
+#[test]
+fn lost_messages_are_named_once_and_then_counted() {
+    let mut teller = LinkTeller::default();
+    let dropped = LinkNews::Dropped { topic: "zigbee2mqtt/hall".into(), why: "the broker is away" };
+    let first = teller.line(&dropped);
+    assert_eq!(first.as_deref(), Some("not sent: zigbee2mqtt/hall (the broker is away); further ones are counted"));
+    assert_eq!(teller.line(&dropped), None);
+    let back = teller.line(&LinkNews::Connected { first: false });
+    assert_eq!(back.as_deref(), Some("connected to the broker again; 2 messages were not sent meanwhile"));
+}

@@ -36,7 +36,7 @@ fn recorded_sensors_speak_as_zigbee2mqtt_devices() {
         1s zigbee2mqtt/Front door {"battery":96,"battery_low":false,"contact":false,"linkquality":146,"tamper":false}
         2s zigbee2mqtt/Kitchen,Drawer A {"battery":55,"battery_low":false,"contact":false,"linkquality":134,"tamper":false}
         60s zigbee2mqtt/Hall PIR {"battery":71,"battery_low":false,"linkquality":116,"occupancy":false,"voltage":2710}
-        180s zigbee2mqtt/Hall PIR s4 {"battery":58,"battery_low":false,"contact":true,"linkquality":124,"tamper":false}
+        180s zigbee2mqtt/Hall PIR s4 {"battery":58,"battery_low":false,"contact":false,"linkquality":124,"tamper":false}
         180s zigbee2mqtt/a {"battery":77,"battery_low":false,"contact":true,"linkquality":153,"tamper":false}
         line 7: `2020-03-01 late` is no local time such as 2008-02-25T00:20:14
         line 8: `MAYBE` is neither ON nor OFF

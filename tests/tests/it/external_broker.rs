@@ -1,0 +1,64 @@
+//! The gateway against somebody else's broker: a real mosquitto.
+
+use sensor_sim::payload;
+use tests::harness::mqtt::{MqttClient, SignIn};
+use tests::harness::secret;
+use tests::harness::setup::Broker;
+use tests::harness::{gateway, program};
+
+use crate::home::{BUTTON, Home, Mosquitto, OrFail as _, PATIENCE, setup};
+
+async fn started() -> anyhow::Result<(Home, Mosquitto, SignIn)> {
+    let mut setup = setup()?;
+    let [home, bridge] = ["homecare", "zigbee2mqtt"].map(str::to_owned);
+    let home = SignIn { name: home, password: secret::token()? };
+    let bridge = SignIn { name: bridge, password: secret::token()? };
+    let sign_ins = [(home.name.as_str(), home.password.as_str()), (&bridge.name, &bridge.password)];
+    let mut mosquitto = Mosquitto::start(&setup, &sign_ins).await?;
+    setup.broker = Broker::External { port: mosquitto.port(), sign_in: home };
+    let home = Home::start(setup).await?;
+    mosquitto
+        .says("the gateway hears its buttons", |line| line.contains("Sending SUBACK to homecare-demo-home-life-safety"))
+        .await?;
+    Ok((home, mosquitto, bridge))
+}
+
+#[tokio::test]
+async fn press_through_mosquitto_raises_one_order() -> anyhow::Result<()> {
+    let (home, mosquitto, bridge) = started().await?;
+    let mut bridge = MqttClient::connect(mosquitto.port(), "bridge", Some(&bridge)).await.or_fail()?;
+    let press = payload::sos_press(BUTTON);
+    bridge.publish(&press.topic, &press.payload).await.or_fail()?;
+    home.presses(1).await?;
+    home.one_order_with(1).await
+}
+
+#[tokio::test]
+async fn presses_held_by_a_broker_that_restarts_all_arrive_once_the_gateway_is_back() -> anyhow::Result<()> {
+    const PRESSES: u32 = 5;
+    let (mut home, mut mosquitto, sign_in) = started().await?;
+    home.gateway.stop(PATIENCE).await.or_fail()?;
+    let mut bridge = MqttClient::connect(mosquitto.port(), "bridge", Some(&sign_in)).await.or_fail()?;
+    let press = payload::sos_press(BUTTON);
+    for _ in 0..PRESSES {
+        bridge.publish(&press.topic, &press.payload).await.or_fail()?;
+    }
+    mosquitto.restart().await?;
+    home.gateway = gateway::start(&home.setup, None).await?;
+    let arrived = home.presses(PRESSES).await.map_err(|error| format!("{error:#}"));
+    program::or_log(&home.gateway, arrived)?;
+    home.one_order_with(PRESSES).await
+}
+
+#[tokio::test]
+async fn gateway_finds_a_broker_that_restarts_under_it() -> anyhow::Result<()> {
+    let (home, mut mosquitto, sign_in) = started().await?;
+    mosquitto.restart().await?;
+    let resumed = |line: &str| line.contains("as homecare-demo-home-life-safety") && line.contains("connected");
+    mosquitto.says("the gateway is back", resumed).await?;
+    let mut bridge = MqttClient::connect(mosquitto.port(), "bridge", Some(&sign_in)).await.or_fail()?;
+    let press = payload::sos_press(BUTTON);
+    bridge.publish(&press.topic, &press.payload).await.or_fail()?;
+    home.presses(1).await?;
+    home.one_order_with(1).await
+}
