@@ -208,7 +208,11 @@ impl Home {
             Input::Progress { ver, orders, lease_ms } => {
                 self.reassurance.progress(now, *ver, orders, *lease_ms, &mut effects);
             }
-            Input::Started | Input::Woken => self.falls.woken(now, &self.rules.fall, &mut effects),
+            Input::Started => {
+                self.reassurance.starts(now, self.falls.pre_alarm_running(), &self.rules.reassurance);
+                self.falls.woken(now, &self.rules.fall, &mut effects);
+            }
+            Input::Woken => self.falls.woken(now, &self.rules.fall, &mut effects),
         }
         effects
     }

@@ -140,6 +140,13 @@ impl Reassurance {
         self.repeat = true;
     }
 
+    /// The program starts: what was told before may be true no longer; what is known of the restored
+    /// calls stands in its place.
+    pub fn starts(&mut self, now: &Stamp, pre_alarm_running: bool, rules: &ReassuranceRules) {
+        self.told = Stage::Quiet;
+        self.told = self.stage(now, pre_alarm_running, rules);
+    }
+
     /// The centre told all open orders. Calls that it received and has no order for are over.
     pub fn progress(
         &mut self,

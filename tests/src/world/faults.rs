@@ -1,5 +1,7 @@
 //! What goes wrong, when and for how long, from the seed.
 
+use std::fmt;
+
 use gateway::journal::sim_storage::{CrashModel, DiskOp};
 
 use super::network::PathState;
@@ -23,6 +25,17 @@ pub enum Death {
     Killed,
     /// The power goes.
     PowerCut(CrashModel),
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Killed => f.write_str("killed"),
+            Self::PowerCut(CrashModel::None) => f.write_str("loses power"),
+            Self::PowerCut(CrashModel::All) => f.write_str("loses power; its disk keeps all"),
+            Self::PowerCut(CrashModel::Some) => f.write_str("loses power; its disk keeps some"),
+        }
+    }
 }
 
 /// Something that lasts until it is mended.

@@ -7,7 +7,7 @@ use gateway::engine::{Command, Completion, Engine, Now, Recovered};
 use gateway::journal::sim_storage::{CrashModel, DiskOp, SimStorage};
 use gateway::journal::{Journal, JournalLimits, verify};
 use protocol::ids::{GatewayId, Incarnation};
-use protocol::record::{Record, Route};
+use protocol::record::Record;
 use protocol::stage::Stage;
 use sensor_sim::bridge::RadioBridge;
 
@@ -18,15 +18,14 @@ use super::watch::Invariant;
 use super::wires::Wires;
 use super::{Due, EPOCH_MS, World};
 
+mod disk;
+mod words;
+
+use self::disk::DiskTask;
+use self::words::{brief, brief_command};
+
 /// Steps of one loop in one millisecond that say that it never comes to rest.
 const STEPS_PER_MS_MAX: u32 = 2_000;
-
-/// What the journal's thread is asked to do.
-#[derive(Debug)]
-pub(super) enum DiskTask {
-    Write { records: Vec<Record>, roll: Option<Vec<u8>>, low_water: u64 },
-    Load { from_seq: u64, limit: usize },
-}
 
 /// A running gateway.
 #[derive(Debug)]
@@ -134,7 +133,7 @@ impl World {
         if at.process.is_some() || !at.powered {
             return;
         }
-        self.transcript.story(self.now_ms, format_args!("home {home}: gateway starts"));
+        self.transcript.story(self.now_ms, format_args!("{}gateway starts", prefix(self.config.homes, home)));
         let opened = Journal::open(at.storage.clone(), limits());
         let (journal, recovery) = match opened {
             Ok(opened) => opened,
@@ -194,7 +193,7 @@ impl World {
         let Some(process) = at.process.take() else { return false };
         at.records += process.engine.counters().records;
         drop(process);
-        self.transcript.story(self.now_ms, format_args!("home {home}: gateway dies ({death:?})"));
+        self.transcript.story(self.now_ms, format_args!("{}gateway {death}", prefix(self.config.homes, home)));
         at.storage.halt_after(None);
         if let Death::PowerCut(keep) = death {
             if keep == CrashModel::Some && at.unconfirmed {
@@ -304,108 +303,6 @@ impl World {
         }
     }
 
-    fn ask_disk(&mut self, home: usize, task: DiskTask) {
-        let slow = self.homes[home].disk_slow;
-        let Some(process) = &mut self.homes[home].process else { return };
-        process.disk.push_back(task);
-        if process.disk.len() == 1 {
-            self.plan_disk(home, slow);
-        }
-    }
-
-    fn plan_disk(&mut self, home: usize, slow: bool) {
-        if self.instant() && !slow {
-            self.disk(home);
-            return;
-        }
-        let takes = if slow { self.dice.between(300, 15_000) } else { self.dice.between(1, 12) };
-        let run = self.homes[home].run;
-        self.agenda.put(self.now_ms + takes, Due::Disk { home, run });
-    }
-
-    /// The journal's thread does the task at the head of its queue.
-    pub(super) fn disk(&mut self, home: usize) {
-        if self.dies_here(home) {
-            self.die_writing(home);
-            return;
-        }
-        let at = &mut self.homes[home];
-        let Some(process) = &mut at.process else { return };
-        let Some(task) = process.disk.pop_front() else { return };
-        match task {
-            DiskTask::Write { records, roll, low_water } => {
-                let through = records.last().map_or(0, |record| record.seq);
-                match process.journal.write(&records) {
-                    Ok(written) => {
-                        self.watch.written(home, &records);
-                        at.unconfirmed = false;
-                        if self.transcript.keeps(super::Detail::Story) {
-                            for record in records.iter().filter(|record| record.body.route() == Route::Emergency) {
-                                let what = super::watch::name(&record.body);
-                                self.transcript.story(
-                                    self.now_ms,
-                                    format_args!("{}gateway recorded: {what}", prefix(self.config.homes, home)),
-                                );
-                            }
-                        }
-                        at.inbox.push_back(Completion::Written { through, segment_bytes: written.segment_bytes });
-                    }
-                    Err(error) => {
-                        self.transcript.step(self.now_ms, format_args!("home {home}: disk: {error:?}"));
-                        at.unconfirmed = true;
-                        at.inbox.push_back(Completion::WriteFailed);
-                    }
-                }
-                if let Some(checkpoint) = roll {
-                    // As the journal's thread does it: the new segment begins after the answer was given.
-                    if process.journal.roll(&checkpoint).is_ok() {
-                        let _ = process.journal.retire(low_water);
-                    }
-                }
-            }
-            DiskTask::Load { from_seq, limit } => {
-                let completion = match process.journal.read(from_seq, limit) {
-                    Ok(records) => {
-                        let last = records.last().map(|record| record.seq);
-                        let through_seq = last.unwrap_or_else(|| process.journal.head().0.saturating_sub(1));
-                        Completion::Loaded { records, through_seq }
-                    }
-                    Err(_) => Completion::LoadFailed,
-                };
-                at.inbox.push_back(completion);
-            }
-        }
-        let more = process.disk.front().is_some();
-        let slow = at.disk_slow;
-        if more {
-            self.plan_disk(home, slow);
-        }
-        self.drain(home);
-    }
-
-    /// The power goes in the middle of a write: some of its changes happened, the last perhaps half.
-    fn die_writing(&mut self, home: usize) {
-        let changes = self.dice.between(0, 4);
-        let at = &mut self.homes[home];
-        at.unconfirmed = true;
-        at.storage.halt_after(Some(changes));
-        if let Some(process) = &mut at.process
-            && let Some(DiskTask::Write { records, roll, low_water }) = process.disk.pop_front()
-            && process.journal.write(&records).is_ok()
-            && let Some(checkpoint) = roll
-            && process.journal.roll(&checkpoint).is_ok()
-        {
-            let _ = process.journal.retire(low_water);
-        }
-        let death = loop {
-            let death = self.draw_death();
-            if death != Death::Killed {
-                break death;
-            }
-        };
-        self.kill_gateway(home, death);
-    }
-
     fn tell(&mut self, home: usize, stage: Stage, again: bool) {
         let now_ms = self.now_ms;
         let (zh, en) = (stage.zh(), stage.en());
@@ -458,57 +355,4 @@ impl World {
 
 fn prefix(homes: usize, home: usize) -> String {
     if homes == 1 { String::new() } else { format!("home {home}: ") }
-}
-
-fn brief(completion: &Completion) -> String {
-    match completion {
-        Completion::Heard(heard) => {
-            let payload = String::from_utf8_lossy(&heard.payload);
-            let payload: String = payload.chars().take(120).collect();
-            format!("heard {} dup={} packet={:?} {payload}", heard.topic, heard.duplicate, heard.packet)
-        }
-        Completion::Loaded { records, through_seq } => {
-            format!("loaded {} records through {through_seq}", records.len())
-        }
-        Completion::Sent { request, outcome: Ok(answer) } => {
-            format!(
-                "request {request} answered: {} receipts, {} refused, ver {}",
-                answer.receipts.len(),
-                answer.refused.len(),
-                answer.ver
-            )
-        }
-        Completion::Polled(Ok(answer)) => format!(
-            "poll answered: ver {}, {:?}",
-            answer.next,
-            answer.orders.iter().map(|order| order.stage).collect::<Vec<_>>()
-        ),
-        Completion::Sent { .. }
-        | Completion::Polled(Err(_))
-        | Completion::Written { .. }
-        | Completion::WriteFailed
-        | Completion::LoadFailed
-        | Completion::Told { .. }
-        | Completion::Woken
-        | Completion::Stopping => format!("{completion:?}"),
-    }
-}
-
-fn brief_command(command: &Command) -> String {
-    let list = |records: &[Record]| {
-        let names: Vec<_> =
-            records.iter().map(|record| format!("{} {}", record.seq, super::watch::name(&record.body))).collect();
-        names.join(", ")
-    };
-    match command {
-        Command::Write { records, roll, .. } => {
-            format!("write [{}]{}", list(records), if roll.is_some() { " and roll" } else { "" })
-        }
-        Command::Send { request, path, records, .. } => {
-            format!("send request {request} on path {path} [{}]", list(records))
-        }
-        Command::Load { .. } | Command::Answer { .. } | Command::Poll { .. } | Command::Tell { .. } | Command::Stop => {
-            format!("{command:?}")
-        }
-    }
 }

@@ -96,6 +96,7 @@ pub(super) fn narrate(transcript: &mut Transcript, now_ms: u64, item: &FeedItem)
         let number = transcript.number_of(&item.item.subject);
         let (class, kind, reason, state) = (text("class"), text("kind"), text("reason"), text("state"));
         let presses = data["presses"].as_u64().unwrap_or(0);
+        let needs = if presses == 1 { "need" } else { "needs" };
         let ring = if data["ring"] == true { ", RINGS" } else { "" };
         let late = if data["late"] == true { ", late" } else { "" };
         let owner = data["owner"].as_str().map(|owner| format!(", {owner} has it")).unwrap_or_default();
@@ -104,11 +105,14 @@ pub(super) fn narrate(transcript: &mut Transcript, now_ms: u64, item: &FeedItem)
         let opened =
             if change == "opened" { format!(" ({class}, {kind}: {reason}, P{priority})") } else { String::new() };
         let line =
-            format!("desk: order {number} {change}{opened}, {state}, {presses} press(es){owner}{code}{late}{ring}");
+            format!("desk: order {number} {change}{opened}, {state}, {presses} {needs}{owner}{code}{late}{ring}");
         transcript.story(now_ms, format_args!("{line}"));
     } else if what.starts_with("care_visit.") {
         let (who, grade) = (text("caregiver"), text("grade"));
-        let odd = data["exceptions"].as_array().filter(|odd| !odd.is_empty()).map(|odd| format!(", odd: {odd:?}"));
+        let odd = data["exceptions"].as_array().filter(|odd| !odd.is_empty()).map(|odd| {
+            let odd: Vec<_> = odd.iter().filter_map(|one| one.as_str()).collect();
+            format!(", odd: {}", odd.join(", "))
+        });
         transcript.story(now_ms, format_args!("desk: {what} {who}, {grade}{}", odd.unwrap_or_default()));
     } else {
         transcript.story(now_ms, format_args!("desk: {what} ({}: {})", text("kind"), text("reason")));

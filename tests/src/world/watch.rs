@@ -1,83 +1,24 @@
 //! The invariants, each with a name, held against everything that happens. The first one broken is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use cloud_bridge::store::FeedItem;
-use gateway::engine::{Gauges, PENDING_RECORDS_MAX, Recovered};
+use gateway::engine::Recovered;
 use gateway::journal::dump;
 use gateway::journal::sim_storage::{CrashModel, SimStorage};
-use protocol::downlink::{LEASE_SECS, OrderProgress};
+use protocol::downlink::OrderProgress;
 use protocol::ids::{GatewayId, LocalKey, RecordKey, WorkOrderId};
 use protocol::record::{Body, Record};
 use protocol::stage::Stage;
 use protocol::trigger::{OrderClass, TriggerKind};
 
-/// What must hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Invariant {
-    /// A press is acknowledged only when the disk or the centre has it.
-    AcknowledgedIsSafe,
-    /// What was synced is there after every crash.
-    SyncedSurvives,
-    /// A press that was acknowledged, or shown as recorded, reaches the centre once faults stop.
-    PressReachesCentre,
-    /// Every press counts exactly once, in exactly one order.
-    PressCountsOnce,
-    /// An order's count is that of the needs that opened and joined it.
-    JoinedPressIsCounted,
-    /// A fall that was not cancelled ends in an order.
-    FallReachesCentre,
-    /// A cancelled pre-alarm opens no order after its cancel.
-    CancelHolds,
-    /// A cancel never reaches the centre before its pre-alarm.
-    OrderWithinLifecycle,
-    /// The elder is never told more than is true.
-    LampNeverAhead,
-    /// While a call is open the elder is told something.
-    LampTellsOpenCall,
-    /// A call ends only when its order is closed.
-    ResolvedOnlyWhenClosed,
-    /// The feed has no gap.
-    FeedIsDense,
-    /// An order is opened on the feed once.
-    OpenedOnce,
-    /// No identity comes with two contents.
-    OneHashPerIdentity,
-    /// After every start the journal is whole.
-    JournalVerifies,
-    /// A program starts whatever happened to it.
-    StartupSucceeds,
-    /// A queue stays within its limit.
-    QueueBounds,
-    /// The loop does not spin.
-    LoopComesToRest,
-    /// A body reads back as it was written.
-    BodiesReadBack,
-    /// Once faults stop and calls are closed, everything comes to rest.
-    ComesToRest,
-    /// Nothing panics.
-    NeverPanics,
-}
+mod ends;
+mod invariant;
+mod lamp;
+mod words;
 
-/// An invariant that did not hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
-    /// Which.
-    pub invariant: Invariant,
-    /// Virtual milliseconds.
-    pub at_ms: u64,
-    /// The home, where it is one home's.
-    pub home: usize,
-    /// What was seen.
-    pub what: String,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} at {} ms, home {}: {}", self.invariant, self.at_ms, self.home, self.what)
-    }
-}
+pub use self::invariant::{Invariant, Violation};
+pub(super) use self::words::name;
 
 /// Names a press.
 pub(super) type PressId = usize;
@@ -143,33 +84,9 @@ pub(super) struct Watch {
     violation: Option<Violation>,
 }
 
-/// The lease and the longest way of an answer home, milliseconds.
-const LEASE_MS: u64 = LEASE_SECS * 1_000 + 41_000;
-
-/// How long a started gateway may leave the lamp dark while a call is open, milliseconds.
-const DARK_MS_MAX: u64 = 60_000;
-
 /// Whether the watch wants to see a routine record.
 pub(super) fn matters(body: &Body) -> bool {
     matches!(body, Body::Resolved(_))
-}
-
-/// A record's kind in a word.
-pub(super) fn name(body: &Body) -> String {
-    match body {
-        Body::Started(_) => "started".into(),
-        Body::Stopped => "stopped".into(),
-        Body::Observed(o) => format!("{:?} {:?} of {}", o.kind, o.value, o.device),
-        Body::Trigger(t) => format!("TRIGGER {:?} of {} ({:?})", t.kind, t.device, t.reason),
-        Body::PreAlarm(p) => format!("PRE-ALARM {:?} of {}", p.kind, p.device),
-        Body::Cancelled(c) => format!("CANCELLED by {}", c.device),
-        Body::Visit(v) => format!("visit {:?} of {}", v.act, v.caregiver),
-        Body::Reassured(r) => format!("told {:?}", r.stage),
-        Body::Resolved(r) => format!("{} calls resolved", r.calls.len()),
-        Body::Link { up } => format!("link {}", if *up { "up" } else { "down" }),
-        Body::Delivered(d) => format!("delivered to {}", d.low_water),
-        Body::DeviceListed(d) => format!("listed {}", d.device),
-    }
 }
 
 impl Watch {
@@ -390,73 +307,6 @@ impl Watch {
         }
     }
 
-    /// The elder is told a stage.
-    pub(super) fn told(&mut self, home: usize, now_ms: u64, stage: Stage, storage: &SimStorage) {
-        let at = &self.homes[home];
-        let waiting = |call: &&Call| !call.resolved && call.kind.class() != OrderClass::Technical;
-        let untrue = match stage {
-            Stage::Recorded => {
-                let recorded: Vec<_> = at.calls.iter().filter(|(_, call)| waiting(call) && call.durable).collect();
-                for (_, call) in &recorded {
-                    if let Some(press) = call.press {
-                        self.presses[press].shown = true;
-                    }
-                }
-                match recorded.iter().rev().find(|(_, call)| call.committed_ms.is_none()) {
-                    None if recorded.is_empty() => Some("no call is on the disk".to_owned()),
-                    Some((key, _)) if !survives(storage, **key) => Some(format!("{key} would not survive a power cut")),
-                    None | Some(_) => None,
-                }
-            }
-            Stage::Received => {
-                let mut calls = at.calls.values().filter(waiting).peekable();
-                let all = calls.peek().is_some() && calls.all(|call| call.committed_ms.is_some());
-                let any_order = !at.open.is_empty() || at.held_within(now_ms, Stage::Received);
-                (!all && !any_order).then(|| "the centre has not committed the call".to_owned())
-            }
-            Stage::Taken | Stage::Coming | Stage::Here | Stage::Retracted => {
-                (!at.held_within(now_ms, stage)).then(|| format!("no order was {stage:?} within the lease"))
-            }
-            Stage::Quiet => {
-                let open = at.calls.iter().find(|(_, call)| call.durable && waiting(call) && !at.is_over(call, now_ms));
-                open.map(|(key, _)| format!("call {key} is open"))
-            }
-            Stage::NotConnected | Stage::LeaveNow | Stage::PreAlarm | Stage::NotRecorded => None,
-        };
-        if let Some(what) = untrue {
-            self.violated(Invariant::LampNeverAhead, now_ms, home, format!("told {stage:?}: {what}"));
-        }
-    }
-
-    /// A gateway's loop made a step.
-    pub(super) fn stepped(&mut self, home: usize, now_ms: u64, lamp: Option<Stage>, gauges: &Gauges) {
-        let at = &self.homes[home];
-        if gauges.pending > PENDING_RECORDS_MAX as u64 + 1_000 {
-            let what = format!("{} records wait for the disk", gauges.pending);
-            self.violated(Invariant::QueueBounds, now_ms, home, what);
-            return;
-        }
-        match lamp {
-            Some(stage @ (Stage::Taken | Stage::Coming | Stage::Here)) if !at.held_within(now_ms, stage) => {
-                let what = format!("still shows {stage:?}, untrue for longer than its lease");
-                self.violated(Invariant::LampNeverAhead, now_ms, home, what);
-            }
-            None if now_ms > at.started_ms + DARK_MS_MAX => {
-                let open = |call: &Call| {
-                    call.durable
-                        && !call.resolved
-                        && call.kind.class() != OrderClass::Technical
-                        && now_ms > call.since_ms + DARK_MS_MAX
-                };
-                if let Some((key, _)) = at.calls.iter().find(|(_, call)| open(call)) {
-                    let what = format!("call {key} is open and the lamp is dark since the start");
-                    self.violated(Invariant::LampTellsOpenCall, now_ms, home, what);
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// An item of the feed was committed.
     pub(super) fn published(&mut self, now_ms: u64, item: &FeedItem) {
         if item.feedseq != self.feed_last + 1 {
@@ -476,73 +326,6 @@ impl Watch {
         }
         if !self.opened.insert(item.item.subject.clone()) {
             self.violated(Invariant::OpenedOnce, now_ms, usize::MAX, item.item.subject.clone());
-        }
-    }
-
-    /// Every press that was promised must have reached the centre by now.
-    pub(super) fn check_delivery(&mut self, now_ms: u64) {
-        let mut missing = None;
-        for (press, note) in self.presses.iter().enumerate() {
-            let at = &self.homes[note.home];
-            let reached = note.keys.iter().any(|key| {
-                at.calls.get(key).is_some_and(|call| call.committed_ms.is_some())
-                    || at.pre_alarms.get(key).is_some_and(|(_, committed)| *committed)
-            });
-            let promised = note.shown || (note.acknowledged && (note.kind == PressKind::Sure || !note.keys.is_empty()));
-            if promised && !reached {
-                missing = Some((note.home, format!("press {press} of {} ms, records {:?}", note.at_ms, note.keys)));
-                break;
-            }
-        }
-        if let Some((home, what)) = missing {
-            self.violated(Invariant::PressReachesCentre, now_ms, home, what);
-        }
-    }
-
-    /// `counted` is every record that opened or joined an order, with the order, of all homes.
-    pub(super) fn check_counts(&mut self, now_ms: u64, counted: &BTreeMap<(usize, String), Vec<String>>) {
-        for press in 0..self.presses.len() {
-            let note = &self.presses[press];
-            let at = &self.homes[note.home];
-            let all: Vec<_> =
-                note.keys.iter().filter(|key| counted.contains_key(&(note.home, key.to_string()))).collect();
-            // Sent while the disk failed, then lost with the power and said again by its button: the gateway
-            // cannot know, and a press too many is better than one too few.
-            let kept = |key: &&&LocalKey| at.calls.get(**key).is_none_or(|call| call.durable);
-            let safe: Vec<_> = all.iter().filter(kept).copied().copied().collect();
-            let times: Vec<_> = if safe.is_empty() { all.iter().take(1).map(|key| **key).collect() } else { safe };
-            if all.len() > times.len() {
-                self.recounted += 1;
-            }
-            // A pre-alarm is a press only in what becomes of it, which is checked below.
-            let pre_alarm = note.keys.iter().any(|key| self.homes[note.home].pre_alarms.contains_key(key));
-            let promised = note.acknowledged && note.kind == PressKind::Sure && !pre_alarm;
-            if times.len() > 1 || (promised && times.is_empty()) {
-                let what = format!("press {press} of {} ms counts in {times:?}, records {:?}", note.at_ms, note.keys);
-                let home = note.home;
-                self.violated(Invariant::PressCountsOnce, now_ms, home, what);
-                return;
-            }
-        }
-        let mut lost = None;
-        for (home, at) in self.homes.iter().enumerate() {
-            for (key, (_, committed)) in &at.pre_alarms {
-                let followed = at.calls.iter().find(|(_, call)| call.follows == Some(*key)).map(|(key, _)| key);
-                let raised =
-                    std::iter::once(key).chain(followed).any(|key| counted.contains_key(&(home, key.to_string())));
-                if *committed && !raised && !at.cancelled_ms.contains_key(key) {
-                    lost = Some((home, format!("pre-alarm {key} was neither cancelled nor raised")));
-                }
-            }
-            for (key, call) in &at.calls {
-                let follows = call.follows.is_some_and(|key| counted.contains_key(&(home, key.to_string())));
-                if call.committed_ms.is_some() && !follows && !counted.contains_key(&(home, key.to_string())) {
-                    lost = Some((home, format!("trigger {key} ({:?}) counts in no order", call.kind)));
-                }
-            }
-        }
-        if let Some((home, what)) = lost {
-            self.violated(Invariant::FallReachesCentre, now_ms, home, what);
         }
     }
 }
@@ -575,19 +358,6 @@ impl HomeWatch {
             | Body::Delivered(_)
             | Body::DeviceListed(_) => {}
         }
-    }
-
-    /// Whether the centre has closed what this call came to.
-    fn is_over(&self, call: &Call, now_ms: u64) -> bool {
-        let class = call.kind.class();
-        let open = self.open.iter().any(|(open, _)| *open == class);
-        let none_ms = if open { self.last_none_ms.get(&class).copied() } else { Some(now_ms) };
-        call.committed_ms.is_some_and(|committed| none_ms.is_some_and(|none| none >= committed))
-    }
-
-    fn held_within(&self, now_ms: u64, stage: Stage) -> bool {
-        self.open.iter().any(|(_, open)| *open == stage)
-            || self.last_true_ms.get(&stage).is_some_and(|last| now_ms <= last + LEASE_MS)
     }
 }
 

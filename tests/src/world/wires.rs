@@ -156,7 +156,9 @@ impl World {
         wires.busy = None;
         let place = wires.heard - 1;
         if verdict == Verdict::Withhold {
-            self.transcript.story(now_ms, format_args!("home {home}: a message is not acknowledged"));
+            let prefix = self.prefix(home);
+            self.transcript
+                .story(now_ms, format_args!("{prefix}button not acknowledged: its message is to be said again"));
             self.break_off(home);
             return;
         }
@@ -167,7 +169,8 @@ impl World {
         }
         // The acknowledgement may be lost with the connection.
         if flaky && self.dice.chance(30) {
-            self.transcript.story(now_ms, format_args!("home {home}: an acknowledgement is lost with its connection"));
+            let prefix = self.prefix(home);
+            self.transcript.story(now_ms, format_args!("{prefix}an acknowledgement is lost with its connection"));
             self.break_off(home);
             return;
         }

@@ -1,0 +1,120 @@
+//! The journal's thread of a home: one task after the other, as the shipping thread does them, dying
+//! in the middle of a write when the seed says so.
+
+use gateway::engine::Completion;
+use protocol::record::{Record, Route};
+
+use super::super::faults::Death;
+use super::super::{Detail, Due, World, watch};
+use super::prefix;
+
+/// What the journal's thread is asked to do.
+#[derive(Debug)]
+pub(super) enum DiskTask {
+    Write { records: Vec<Record>, roll: Option<Vec<u8>>, low_water: u64 },
+    Load { from_seq: u64, limit: usize },
+}
+
+impl World {
+    pub(super) fn ask_disk(&mut self, home: usize, task: DiskTask) {
+        let slow = self.homes[home].disk_slow;
+        let Some(process) = &mut self.homes[home].process else { return };
+        process.disk.push_back(task);
+        if process.disk.len() == 1 {
+            self.plan_disk(home, slow);
+        }
+    }
+
+    fn plan_disk(&mut self, home: usize, slow: bool) {
+        if self.instant() && !slow {
+            self.disk(home);
+            return;
+        }
+        let takes = if slow { self.dice.between(300, 15_000) } else { self.dice.between(1, 12) };
+        let run = self.homes[home].run;
+        self.agenda.put(self.now_ms + takes, Due::Disk { home, run });
+    }
+
+    /// The journal's thread does the task at the head of its queue.
+    pub(in crate::world) fn disk(&mut self, home: usize) {
+        if self.dies_here(home) {
+            self.die_writing(home);
+            return;
+        }
+        let at = &mut self.homes[home];
+        let Some(process) = &mut at.process else { return };
+        let Some(task) = process.disk.pop_front() else { return };
+        match task {
+            DiskTask::Write { records, roll, low_water } => {
+                let through = records.last().map_or(0, |record| record.seq);
+                match process.journal.write(&records) {
+                    Ok(written) => {
+                        self.watch.written(home, &records);
+                        at.unconfirmed = false;
+                        if self.transcript.keeps(Detail::Story) {
+                            for record in records.iter().filter(|record| record.body.route() == Route::Emergency) {
+                                let what = watch::name(&record.body);
+                                self.transcript.story(
+                                    self.now_ms,
+                                    format_args!("{}gateway recorded: {what}", prefix(self.config.homes, home)),
+                                );
+                            }
+                        }
+                        at.inbox.push_back(Completion::Written { through, segment_bytes: written.segment_bytes });
+                    }
+                    Err(error) => {
+                        self.transcript.step(self.now_ms, format_args!("home {home}: disk: {error:?}"));
+                        at.unconfirmed = true;
+                        at.inbox.push_back(Completion::WriteFailed);
+                    }
+                }
+                if let Some(checkpoint) = roll {
+                    // As the journal's thread does it: the new segment begins after the answer was given.
+                    if process.journal.roll(&checkpoint).is_ok() {
+                        let _ = process.journal.retire(low_water);
+                    }
+                }
+            }
+            DiskTask::Load { from_seq, limit } => {
+                let completion = match process.journal.read(from_seq, limit) {
+                    Ok(records) => {
+                        let last = records.last().map(|record| record.seq);
+                        let through_seq = last.unwrap_or_else(|| process.journal.head().0.saturating_sub(1));
+                        Completion::Loaded { records, through_seq }
+                    }
+                    Err(_) => Completion::LoadFailed,
+                };
+                at.inbox.push_back(completion);
+            }
+        }
+        let more = process.disk.front().is_some();
+        let slow = at.disk_slow;
+        if more {
+            self.plan_disk(home, slow);
+        }
+        self.drain(home);
+    }
+
+    /// The power goes in the middle of a write: some of its changes happened, the last perhaps half.
+    fn die_writing(&mut self, home: usize) {
+        let changes = self.dice.between(0, 4);
+        let at = &mut self.homes[home];
+        at.unconfirmed = true;
+        at.storage.halt_after(Some(changes));
+        if let Some(process) = &mut at.process
+            && let Some(DiskTask::Write { records, roll, low_water }) = process.disk.pop_front()
+            && process.journal.write(&records).is_ok()
+            && let Some(checkpoint) = roll
+            && process.journal.roll(&checkpoint).is_ok()
+        {
+            let _ = process.journal.retire(low_water);
+        }
+        let death = loop {
+            let death = self.draw_death();
+            if death != Death::Killed {
+                break death;
+            }
+        };
+        self.kill_gateway(home, death);
+    }
+}

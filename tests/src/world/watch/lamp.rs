@@ -1,0 +1,99 @@
+//! What the elder is told, held against what is true: on the disk, at the centre, within the lease.
+
+use gateway::engine::{Gauges, PENDING_RECORDS_MAX};
+use gateway::journal::sim_storage::SimStorage;
+use protocol::downlink::LEASE_SECS;
+use protocol::stage::Stage;
+use protocol::trigger::OrderClass;
+
+use super::{Call, HomeWatch, Invariant, Watch, survives};
+
+/// The lease and the longest way of an answer home, milliseconds.
+const LEASE_MS: u64 = LEASE_SECS * 1_000 + 41_000;
+
+/// How long a started gateway may leave the lamp dark while a call is open, milliseconds.
+const DARK_MS_MAX: u64 = 60_000;
+
+impl Watch {
+    /// The elder is told a stage.
+    pub(in crate::world) fn told(&mut self, home: usize, now_ms: u64, stage: Stage, storage: &SimStorage) {
+        let at = &self.homes[home];
+        let waiting = |call: &&Call| !call.resolved && call.kind.class() != OrderClass::Technical;
+        let untrue = match stage {
+            Stage::Recorded => {
+                let recorded: Vec<_> = at.calls.iter().filter(|(_, call)| waiting(call) && call.durable).collect();
+                for (_, call) in &recorded {
+                    if let Some(press) = call.press {
+                        self.presses[press].shown = true;
+                    }
+                }
+                match recorded.iter().rev().find(|(_, call)| call.committed_ms.is_none()) {
+                    None if recorded.is_empty() => Some("no call is on the disk".to_owned()),
+                    Some((key, _)) if !survives(storage, **key) => Some(format!("{key} would not survive a power cut")),
+                    None | Some(_) => None,
+                }
+            }
+            Stage::Received => {
+                let mut calls = at.calls.values().filter(waiting).peekable();
+                let all = calls.peek().is_some() && calls.all(|call| call.committed_ms.is_some());
+                let any_order = !at.open.is_empty() || at.held_within(now_ms, Stage::Received);
+                (!all && !any_order).then(|| "the centre has not committed the call".to_owned())
+            }
+            Stage::Taken | Stage::Coming | Stage::Here | Stage::Retracted => {
+                (!at.held_within(now_ms, stage)).then(|| format!("no order was {stage:?} within the lease"))
+            }
+            Stage::Quiet => {
+                let open = at.calls.iter().find(|(_, call)| call.durable && waiting(call) && !at.is_over(call, now_ms));
+                open.map(|(key, _)| format!("call {key} is open"))
+            }
+            Stage::NotConnected | Stage::LeaveNow | Stage::PreAlarm | Stage::NotRecorded => None,
+        };
+        if let Some(what) = untrue {
+            self.violated(Invariant::LampNeverAhead, now_ms, home, format!("told {stage:?}: {what}"));
+        }
+    }
+
+    /// A gateway's loop made a step.
+    pub(in crate::world) fn stepped(&mut self, home: usize, now_ms: u64, lamp: Option<Stage>, gauges: &Gauges) {
+        let at = &self.homes[home];
+        if gauges.pending > PENDING_RECORDS_MAX as u64 + 1_000 {
+            let what = format!("{} records wait for the disk", gauges.pending);
+            self.violated(Invariant::QueueBounds, now_ms, home, what);
+            return;
+        }
+        match lamp {
+            Some(stage @ (Stage::Taken | Stage::Coming | Stage::Here)) if !at.held_within(now_ms, stage) => {
+                let what = format!("still shows {stage:?}, untrue for longer than its lease");
+                self.violated(Invariant::LampNeverAhead, now_ms, home, what);
+            }
+            None if now_ms > at.started_ms + DARK_MS_MAX => {
+                let open = |call: &Call| {
+                    call.durable
+                        && !call.resolved
+                        && call.kind.class() != OrderClass::Technical
+                        && now_ms > call.since_ms + DARK_MS_MAX
+                };
+                if let Some((key, _)) = at.calls.iter().find(|(_, call)| open(call)) {
+                    let what = format!("call {key} is open and the lamp is dark since the start");
+                    self.violated(Invariant::LampTellsOpenCall, now_ms, home, what);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl HomeWatch {
+    /// Whether the centre has closed what this call came to.
+    pub(super) fn is_over(&self, call: &Call, now_ms: u64) -> bool {
+        let class = call.kind.class();
+        let open = self.open.iter().any(|(open, _)| *open == class);
+        let none_ms = if open { self.last_none_ms.get(&class).copied() } else { Some(now_ms) };
+        call.committed_ms.is_some_and(|committed| none_ms.is_some_and(|none| none >= committed))
+    }
+
+    pub(super) fn held_within(&self, now_ms: u64, stage: Stage) -> bool {
+        self.open.iter().any(|(_, open)| *open == stage)
+            || self.last_true_ms.get(&stage).is_some_and(|last| now_ms <= last + LEASE_MS)
+    }
+}

@@ -1,0 +1,38 @@
+//! Records in the words of a transcript.
+
+use std::fmt;
+
+use protocol::record::Body;
+
+/// A record's kind in a word.
+pub(in crate::world) fn name(body: &Body) -> String {
+    match body {
+        Body::Started(_) => "started".into(),
+        Body::Stopped => "stopped".into(),
+        Body::Observed(o) => format!("{:?} {:?} of {}", o.kind, o.value, o.device),
+        Body::Trigger(t) => {
+            let room = t.room.as_deref().map(|room| format!(", {room}")).unwrap_or_default();
+            format!("call, {} by {}{room}: {}", word(&t.kind), t.device, word(&t.reason))
+        }
+        Body::PreAlarm(p) => format!("pre-alarm, {} by {}, {} s to cancel", word(&p.kind), p.device, p.fuse_ms / 1_000),
+        Body::Cancelled(c) => format!("cancelled with {}", c.device),
+        Body::Visit(v) => format!("visit, {} {}, {}", v.caregiver, word(&v.act), word(&v.grade)),
+        Body::Reassured(r) => format!("told {:?}", r.stage),
+        Body::Resolved(r) => format!("{} calls resolved", r.calls.len()),
+        Body::Link { up } => format!("link {}", if *up { "up" } else { "down" }),
+        Body::Delivered(d) => format!("delivered to {}", d.low_water),
+        Body::DeviceListed(d) => format!("listed {}", d.device),
+    }
+}
+
+/// `ButtonPressed` as `button pressed`.
+fn word(named: &impl fmt::Debug) -> String {
+    let mut text = String::new();
+    for letter in format!("{named:?}").chars() {
+        if letter.is_uppercase() && !text.is_empty() {
+            text.push(' ');
+        }
+        text.extend(letter.to_lowercase());
+    }
+    text
+}

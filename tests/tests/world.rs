@@ -1,0 +1,59 @@
+//! The seeded world in `./test`: scenarios with their transcripts, a few hundred seeds' short form,
+//! and that the same seed is the same world.
+
+use std::sync::Arc;
+
+use tests::world::faults::Faults;
+use tests::world::transcript::Detail;
+use tests::world::{Town, WorldConfig, live, script};
+
+fn world(seed: u64, faults: Faults, detail: Detail) -> WorldConfig {
+    WorldConfig { seed, homes: 2, days: 1, faults, detail }
+}
+
+fn holds(seed: u64, faults: Faults) {
+    let (outcome, _) = live(world(seed, faults, Detail::Off), &Arc::new(Town::new()));
+    if let Err(violation) = outcome {
+        panic!("seed {seed} with {faults:?} faults: {violation}");
+    }
+}
+
+#[test]
+fn every_scenario_gives_its_transcript() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut paths: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "scn"))
+        .collect();
+    paths.sort();
+    assert!(paths.len() >= 15, "only {} scenarios in {}", paths.len(), folder.display());
+    let wrong: Vec<_> = paths.iter().filter_map(|path| script::check(path).err()).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn the_same_seed_twice_gives_an_identical_transcript() {
+    let town = Arc::new(Town::new());
+    let config = world(11, Faults::Many, Detail::Steps);
+    let (first, second) = (live(config, &town).1, live(config, &town).1);
+    assert!(first.lines().len() > 1_000);
+    assert_eq!(first.lines(), second.lines());
+    let (other, _) = (live(WorldConfig { seed: 12, ..config }, &town).1, ());
+    assert_ne!(first.lines(), other.lines());
+}
+
+#[test]
+fn worlds_without_faults_hold() {
+    (0..2).for_each(|seed| holds(seed, Faults::None));
+}
+
+#[test]
+fn worlds_with_some_faults_hold() {
+    (0..4).for_each(|seed| holds(seed, Faults::Some));
+}
+
+#[test]
+fn worlds_with_many_faults_hold() {
+    (0..4).for_each(|seed| holds(seed, Faults::Many));
+}
