@@ -143,7 +143,8 @@ impl Engine {
         });
         if heard.duplicate
             && let Some(delivery) = &delivery
-            && let Some(seq) = self.deliveries.find(&self.stamp(now), delivery, self.home.call_open())
+            && let Some(seq) =
+                self.deliveries.find(&self.stamp(now), delivery, self.home.call_open(), self.first_unsafe_seq())
         {
             self.counters.duplicates += 1;
             self.answer_when_safe(now, token, seq, commands);

@@ -48,8 +48,14 @@ impl Deliveries {
     }
 
     /// The last record made from the same delivery; of one that raised only while a call is open.
-    pub fn find(&self, now: &Stamp, delivery: &Delivery, call_open: bool) -> Option<u64> {
+    ///
+    /// What is not safe yet, from `unsafe_from` on, was never acknowledged: its repetition is its own,
+    /// however late it comes.
+    pub fn find(&self, now: &Stamp, delivery: &Delivery, call_open: bool, unsafe_from: u64) -> Option<u64> {
         let made = self.0.iter().rev().find(|made| made.delivery == *delivery)?;
+        if made.seq >= unsafe_from {
+            return Some(made.seq);
+        }
         let since_ms =
             if made.at.boot == now.boot { now.uptime_ms.saturating_sub(made.at.uptime_ms) } else { now.uptime_ms };
         (since_ms <= AGAIN_MS && (call_open || !made.raised)).then_some(made.seq)
