@@ -1,8 +1,8 @@
 //! Redelivery: an MQTT message said twice because its acknowledgement was lost makes nothing new.
 //!
 //! Only a message that carries the duplicate flag and repeats client, packet id and content of a
-//! lately recorded one counts as a redelivery; one that raised only while a call is open.
-//! Everything unclear is a press.
+//! recorded one counts as a redelivery: surely where it was never acknowledged, else lately, and of
+//! one that raised only while a call or pre-alarm is open. Everything unclear is a press.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 const REMEMBERED_MAX: usize = 256;
 
 /// A sender that lost its acknowledgement says it again within this, after its message or after
-/// the gateway's boot, milliseconds.
+/// the gateway is there again, milliseconds.
 const AGAIN_MS: u64 = 600_000;
 
 /// The latest deliveries that made records.
@@ -47,19 +47,26 @@ impl Deliveries {
         self.0.push_back(Made { delivery: delivery.clone(), seq: record.seq, at: record.at, raised });
     }
 
-    /// The last record made from the same delivery; of one that raised only while a call is open.
-    ///
-    /// What is not safe yet, from `unsafe_from` on, was never acknowledged: its repetition is its own,
-    /// however late it comes.
-    pub fn find(&self, now: &Stamp, delivery: &Delivery, call_open: bool, unsafe_from: u64) -> Option<u64> {
+    /// The last record lately made from the same delivery, and whether it raised; `started_ms` is
+    /// the uptime at which this run began.
+    pub fn find(&self, now: &Stamp, started_ms: u64, delivery: &Delivery) -> Option<Redelivered> {
         let made = self.0.iter().rev().find(|made| made.delivery == *delivery)?;
-        if made.seq >= unsafe_from {
-            return Some(made.seq);
-        }
-        let since_ms =
-            if made.at.boot == now.boot { now.uptime_ms.saturating_sub(made.at.uptime_ms) } else { now.uptime_ms };
-        (since_ms <= AGAIN_MS && (call_open || !made.raised)).then_some(made.seq)
+        // While the gateway was away its senders could not say it again.
+        let of_this_run = made.at.boot == now.boot && made.at.uptime_ms >= started_ms;
+        let since_ms = now.uptime_ms.saturating_sub(if of_this_run { made.at.uptime_ms } else { started_ms });
+        Some(Redelivered { seq: made.seq, raised: made.raised, late: since_ms > AGAIN_MS })
     }
+}
+
+/// What an earlier delivery of the same message had made.
+#[derive(Debug, Clone, Copy)]
+pub struct Redelivered {
+    /// The last of its records.
+    pub seq: u64,
+    /// Whether it raised a trigger or pre-alarm.
+    pub raised: bool,
+    /// Whether so much time has passed that a sender may mean something new.
+    pub late: bool,
 }
 
 /// First 8 bytes of the BLAKE3 hash of topic and payload.

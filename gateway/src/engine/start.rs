@@ -63,6 +63,7 @@ impl Engine {
             deliveries: engine_deliveries,
             counters,
             jitter: Jitter::new(seed),
+            started_ms: now.uptime_ms,
             pending: VecDeque::new(),
             pending_since_ms: None,
             pending_urgent: false,
