@@ -13,12 +13,17 @@ use serde::{Deserialize, Serialize};
 const REMEMBERED_MAX: usize = 256;
 
 /// A sender that lost its acknowledgement says it again within this, after its message or after
-/// the gateway's boot, milliseconds.
+/// the gateway's start, milliseconds.
 const AGAIN_MS: u64 = 600_000;
 
 /// The latest deliveries that made records.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Deliveries(VecDeque<Made>);
+pub struct Deliveries {
+    made: VecDeque<Made>,
+    /// Uptime at which this run began.
+    #[serde(skip)]
+    started_ms: u64,
+}
 
 /// What a delivery made.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,19 +37,24 @@ struct Made {
 }
 
 impl Deliveries {
+    /// A run begins: only now can what was said before it be said again.
+    pub fn starts(&mut self, now: &Stamp) {
+        self.started_ms = now.uptime_ms;
+    }
+
     /// Remembers the delivery a record was made from.
     pub fn note(&mut self, record: &Record) {
         let Some(delivery) = &record.delivery else { return };
         let raised = matches!(record.body, Body::Trigger(_) | Body::PreAlarm(_));
-        if let Some(made) = self.0.back_mut().filter(|made| made.delivery == *delivery && made.at == record.at) {
+        if let Some(made) = self.made.back_mut().filter(|made| made.delivery == *delivery && made.at == record.at) {
             made.seq = record.seq;
             made.raised |= raised;
             return;
         }
-        if self.0.len() >= REMEMBERED_MAX {
-            self.0.pop_front();
+        if self.made.len() >= REMEMBERED_MAX {
+            self.made.pop_front();
         }
-        self.0.push_back(Made { delivery: delivery.clone(), seq: record.seq, at: record.at, raised });
+        self.made.push_back(Made { delivery: delivery.clone(), seq: record.seq, at: record.at, raised });
     }
 
     /// The last record made from the same delivery; of one that raised only while a call is open.
@@ -52,12 +62,13 @@ impl Deliveries {
     /// What is not safe yet, from `unsafe_from` on, was never acknowledged: its repetition is its own,
     /// however late it comes.
     pub fn find(&self, now: &Stamp, delivery: &Delivery, call_open: bool, unsafe_from: u64) -> Option<u64> {
-        let made = self.0.iter().rev().find(|made| made.delivery == *delivery)?;
+        let made = self.made.iter().rev().find(|made| made.delivery == *delivery)?;
         if made.seq >= unsafe_from {
             return Some(made.seq);
         }
+        let run_ms = now.uptime_ms.saturating_sub(self.started_ms);
         let since_ms =
-            if made.at.boot == now.boot { now.uptime_ms.saturating_sub(made.at.uptime_ms) } else { now.uptime_ms };
+            if made.at.boot == now.boot { now.uptime_ms.saturating_sub(made.at.uptime_ms).min(run_ms) } else { run_ms };
         (since_ms <= AGAIN_MS && (call_open || !made.raised)).then_some(made.seq)
     }
 }

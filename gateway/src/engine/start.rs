@@ -75,6 +75,8 @@ impl Engine {
             stopping: false,
         };
         let mut commands = Vec::new();
+        let at = engine.stamp(now);
+        engine.deliveries.starts(&at);
         let started = Started { version: config.version, after_clean_stop };
         engine.record(now, None, Body::Started(started));
         engine.pending_urgent = true;
