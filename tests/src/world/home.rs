@@ -68,6 +68,8 @@ pub(super) struct Home {
     polled_ver: u64,
     /// Bytes may stand behind the last confirmed write.
     unconfirmed: bool,
+    /// The machine boots with the next start.
+    booting: bool,
 }
 
 impl Home {
@@ -99,6 +101,7 @@ impl Home {
             records: 0,
             polled_ver: 0,
             unconfirmed: false,
+            booting: false,
         })
     }
 
@@ -134,6 +137,9 @@ impl World {
             return;
         }
         self.transcript.story(self.now_ms, format_args!("{}gateway starts", prefix(self.config.homes, home)));
+        if std::mem::take(&mut at.booting) {
+            at.boot_ms = self.now_ms;
+        }
         let opened = Journal::open(at.storage.clone(), limits());
         let (journal, recovery) = match opened {
             Ok(opened) => opened,
@@ -202,7 +208,7 @@ impl World {
             at.unconfirmed = false;
             at.storage.crash(keep, self.dice.throw());
             at.boot = self.dice.throw();
-            at.boot_ms = self.now_ms;
+            at.booting = true;
             if self.dice.chance(30) {
                 // No clock battery: it begins where the calendar does.
                 at.clock_offset_ms = -EPOCH_MS;

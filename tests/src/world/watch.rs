@@ -216,6 +216,7 @@ impl Watch {
             }
         }
         at.calls.retain(|_, call| call.durable || call.committed_ms.is_some());
+        at.pre_alarms.retain(|_, (durable, committed)| *durable || *committed);
         if let Some(what) = lost {
             self.violated(Invariant::SyncedSurvives, now_ms, home, what);
         }
@@ -291,7 +292,9 @@ impl Watch {
             at.calls.get(key).is_some_and(|call| call.committed_ms.is_some())
                 || at.pre_alarms.get(key).is_some_and(|(_, committed)| *committed)
         };
-        if keys.is_empty() && kind == PressKind::Unsure || keys.iter().any(committed) {
+        let known = |key: &LocalKey| at.calls.contains_key(key) || at.pre_alarms.contains_key(key);
+        // A state that was said before is no news: what its first saying made may be lost or long over.
+        if (kind == PressKind::Unsure && !keys.iter().any(known)) || keys.iter().any(committed) {
             return;
         }
         match keys.iter().find(|key| durable(key)) {
