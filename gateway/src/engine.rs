@@ -141,11 +141,11 @@ impl Engine {
             packet,
             digest: deliveries::digest(&heard.topic, &heard.payload),
         });
-        if heard.duplicate
-            && let Some(delivery) = &delivery
-            && let Some(seq) =
-                self.deliveries.find(&self.stamp(now), delivery, self.home.call_open(), self.first_unsafe_seq())
-        {
+        let again = delivery.as_ref().filter(|_| heard.duplicate).and_then(|delivery| {
+            let (at, call_open, unsafe_from) = (self.stamp(now), self.home.call_open(), self.first_unsafe_seq());
+            self.deliveries.find(&at, delivery, call_open, unsafe_from)
+        });
+        if let Some(seq) = again {
             self.counters.duplicates += 1;
             self.answer_when_safe(now, token, seq, commands);
             return;

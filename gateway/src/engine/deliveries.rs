@@ -61,15 +61,17 @@ impl Deliveries {
     ///
     /// What is not safe yet, from `unsafe_from` on, was never acknowledged: its repetition is its own,
     /// however late it comes.
-    pub fn find(&self, now: &Stamp, delivery: &Delivery, call_open: bool, unsafe_from: u64) -> Option<u64> {
-        let made = self.made.iter().rev().find(|made| made.delivery == *delivery)?;
-        if made.seq >= unsafe_from {
-            return Some(made.seq);
-        }
+    pub fn find(&mut self, now: &Stamp, delivery: &Delivery, call_open: bool, unsafe_from: u64) -> Option<u64> {
+        let made = self.made.iter_mut().rev().find(|made| made.delivery == *delivery)?;
         let run_ms = now.uptime_ms.saturating_sub(self.started_ms);
         let since_ms =
             if made.at.boot == now.boot { now.uptime_ms.saturating_sub(made.at.uptime_ms).min(run_ms) } else { run_ms };
-        (since_ms <= AGAIN_MS && (call_open || !made.raised)).then_some(made.seq)
+        let again = made.seq >= unsafe_from || (since_ms <= AGAIN_MS && (call_open || !made.raised));
+        if again {
+            // Whoever repeats it now may lose the next acknowledgement too.
+            made.at = *now;
+        }
+        again.then_some(made.seq)
     }
 }
 

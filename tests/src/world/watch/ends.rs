@@ -16,7 +16,10 @@ impl Watch {
                 at.calls.get(key).is_some_and(|call| call.committed_ms.is_some())
                     || at.pre_alarms.get(key).is_some_and(|(_, committed)| *committed)
             });
-            let promised = note.shown || (note.acknowledged && (note.kind == PressKind::Sure || !note.keys.is_empty()));
+            let known = |key: &LocalKey| at.calls.contains_key(key) || at.pre_alarms.contains_key(key);
+            // What an unsure press made and the power took before it was acknowledged was promised to nobody.
+            let kept = note.kind == PressKind::Sure || note.keys.iter().any(known);
+            let promised = note.shown || (note.acknowledged && kept);
             if promised && !reached {
                 missing = Some((note.home, format!("press {press} of {} ms, records {:?}", note.at_ms, note.keys)));
                 break;
