@@ -69,6 +69,7 @@ pub struct Engine {
     deliveries: Deliveries,
     counters: Counters,
     jitter: Jitter,
+    started_ms: u64,
     pending: VecDeque<Record>,
     pending_since_ms: Option<u64>,
     pending_urgent: bool,
@@ -141,11 +142,10 @@ impl Engine {
             packet,
             digest: deliveries::digest(&heard.topic, &heard.payload),
         });
-        let again = delivery.as_ref().filter(|_| heard.duplicate).and_then(|delivery| {
-            let (at, call_open, unsafe_from) = (self.stamp(now), self.home.call_open(), self.first_unsafe_seq());
-            self.deliveries.find(&at, delivery, call_open, unsafe_from)
-        });
-        if let Some(seq) = again {
+        if heard.duplicate
+            && let Some(delivery) = &delivery
+            && let Some(seq) = self.redelivered(now, delivery)
+        {
             self.counters.duplicates += 1;
             self.answer_when_safe(now, token, seq, commands);
             return;
@@ -189,6 +189,15 @@ impl Engine {
         } else {
             commands.push(Command::Answer { token, verdict: Verdict::Acknowledge });
         }
+    }
+
+    /// The record that an earlier delivery of the same message made, where dropping this one drops no press.
+    fn redelivered(&self, now: &Now, delivery: &Delivery) -> Option<u64> {
+        let found = self.deliveries.find(&self.stamp(now), self.started_ms, delivery)?;
+        // What is not safe yet was never acknowledged: its sender can only be saying it again.
+        let never_acknowledged = found.seq >= self.first_unsafe_seq();
+        let known = !found.late && (!found.raised || self.home.alarm_open());
+        (never_acknowledged || known).then_some(found.seq)
     }
 
     /// Acknowledges now where `seq` is already safe, else once it is.

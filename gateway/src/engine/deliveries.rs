@@ -1,8 +1,8 @@
 //! Redelivery: an MQTT message said twice because its acknowledgement was lost makes nothing new.
 //!
 //! Only a message that carries the duplicate flag and repeats client, packet id and content of a
-//! lately recorded one counts as a redelivery; one that raised only while a call is open.
-//! Everything unclear is a press.
+//! recorded one counts as a redelivery: surely where it was never acknowledged, else lately, and of
+//! one that raised only while a call or pre-alarm is open. Everything unclear is a press.
 
 use std::collections::VecDeque;
 
@@ -13,17 +13,12 @@ use serde::{Deserialize, Serialize};
 const REMEMBERED_MAX: usize = 256;
 
 /// A sender that lost its acknowledgement says it again within this, after its message or after
-/// the gateway's start, milliseconds.
+/// the gateway is there again, milliseconds.
 const AGAIN_MS: u64 = 600_000;
 
 /// The latest deliveries that made records.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Deliveries {
-    made: VecDeque<Made>,
-    /// Uptime at which this run began.
-    #[serde(skip)]
-    started_ms: u64,
-}
+pub struct Deliveries(VecDeque<Made>);
 
 /// What a delivery made.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,42 +32,41 @@ struct Made {
 }
 
 impl Deliveries {
-    /// A run begins: only now can what was said before it be said again.
-    pub fn starts(&mut self, now: &Stamp) {
-        self.started_ms = now.uptime_ms;
-    }
-
     /// Remembers the delivery a record was made from.
     pub fn note(&mut self, record: &Record) {
         let Some(delivery) = &record.delivery else { return };
         let raised = matches!(record.body, Body::Trigger(_) | Body::PreAlarm(_));
-        if let Some(made) = self.made.back_mut().filter(|made| made.delivery == *delivery && made.at == record.at) {
+        if let Some(made) = self.0.back_mut().filter(|made| made.delivery == *delivery && made.at == record.at) {
             made.seq = record.seq;
             made.raised |= raised;
             return;
         }
-        if self.made.len() >= REMEMBERED_MAX {
-            self.made.pop_front();
+        if self.0.len() >= REMEMBERED_MAX {
+            self.0.pop_front();
         }
-        self.made.push_back(Made { delivery: delivery.clone(), seq: record.seq, at: record.at, raised });
+        self.0.push_back(Made { delivery: delivery.clone(), seq: record.seq, at: record.at, raised });
     }
 
-    /// The last record made from the same delivery; of one that raised only while a call is open.
-    ///
-    /// What is not safe yet, from `unsafe_from` on, was never acknowledged: its repetition is its own,
-    /// however late it comes.
-    pub fn find(&mut self, now: &Stamp, delivery: &Delivery, call_open: bool, unsafe_from: u64) -> Option<u64> {
-        let made = self.made.iter_mut().rev().find(|made| made.delivery == *delivery)?;
-        let run_ms = now.uptime_ms.saturating_sub(self.started_ms);
-        let since_ms =
-            if made.at.boot == now.boot { now.uptime_ms.saturating_sub(made.at.uptime_ms).min(run_ms) } else { run_ms };
-        let again = made.seq >= unsafe_from || (since_ms <= AGAIN_MS && (call_open || !made.raised));
-        if again {
-            // Whoever repeats it now may lose the next acknowledgement too.
-            made.at = *now;
-        }
-        again.then_some(made.seq)
+    /// The last record lately made from the same delivery, and whether it raised; `started_ms` is
+    /// the uptime at which this run began.
+    pub fn find(&self, now: &Stamp, started_ms: u64, delivery: &Delivery) -> Option<Redelivered> {
+        let made = self.0.iter().rev().find(|made| made.delivery == *delivery)?;
+        // While the gateway was away its senders could not say it again.
+        let of_this_run = made.at.boot == now.boot && made.at.uptime_ms >= started_ms;
+        let since_ms = now.uptime_ms.saturating_sub(if of_this_run { made.at.uptime_ms } else { started_ms });
+        Some(Redelivered { seq: made.seq, raised: made.raised, late: since_ms > AGAIN_MS })
     }
+}
+
+/// What an earlier delivery of the same message had made.
+#[derive(Debug, Clone, Copy)]
+pub struct Redelivered {
+    /// The last of its records.
+    pub seq: u64,
+    /// Whether it raised a trigger or pre-alarm.
+    pub raised: bool,
+    /// Whether so much time has passed that a sender may mean something new.
+    pub late: bool,
 }
 
 /// First 8 bytes of the BLAKE3 hash of topic and payload.

@@ -63,6 +63,7 @@ impl Engine {
             deliveries: engine_deliveries,
             counters,
             jitter: Jitter::new(seed),
+            started_ms: now.uptime_ms,
             pending: VecDeque::new(),
             pending_since_ms: None,
             pending_urgent: false,
@@ -75,8 +76,6 @@ impl Engine {
             stopping: false,
         };
         let mut commands = Vec::new();
-        let at = engine.stamp(now);
-        engine.deliveries.starts(&at);
         let started = Started { version: config.version, after_clean_stop };
         engine.record(now, None, Body::Started(started));
         engine.pending_urgent = true;

@@ -251,6 +251,11 @@ impl Home {
         self.falls.deadlines(&self.rules.fall).chain(self.reassurance.deadlines(&self.rules.reassurance)).min()
     }
 
+    /// Whether a call or a pre-alarm is open.
+    pub fn alarm_open(&self) -> bool {
+        self.call_open() || self.falls.pre_alarm_running()
+    }
+
     /// Whether a call of the elder is open, so that every path to the centre is to be hurried.
     pub fn call_open(&self) -> bool {
         self.reassurance.call_open()
