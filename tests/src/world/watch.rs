@@ -52,6 +52,8 @@ struct Call {
     resolved: bool,
     resolved_durably: bool,
     since_ms: u64,
+    /// When its end was first known in the home.
+    ended_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -144,6 +146,7 @@ impl Watch {
                     resolved: false,
                     resolved_durably: false,
                     since_ms: now_ms,
+                    ended_ms: None,
                 };
                 at.calls.insert(key, call);
                 if let Some(press) = press {
@@ -167,6 +170,7 @@ impl Watch {
                         continue;
                     }
                     call.resolved = true;
+                    call.ended_ms.get_or_insert(now_ms);
                     let call = call.clone();
                     if !at.is_over(&call, now_ms) {
                         early = Some(*key);
