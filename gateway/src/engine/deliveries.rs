@@ -56,6 +56,13 @@ impl Deliveries {
         let since_ms = now.uptime_ms.saturating_sub(if of_this_run { made.at.uptime_ms } else { started_ms });
         Some(Redelivered { seq: made.seq, raised: made.raised, late: since_ms > AGAIN_MS })
     }
+
+    /// A redelivery was taken for one: whoever says it again now may lose the next acknowledgement too.
+    pub fn heard_again(&mut self, now: &Stamp, delivery: &Delivery) {
+        if let Some(made) = self.0.iter_mut().rev().find(|made| made.delivery == *delivery) {
+            made.at = *now;
+        }
+    }
 }
 
 /// What an earlier delivery of the same message had made.
