@@ -39,7 +39,9 @@ impl Watch {
                 note.keys.iter().filter(|key| counted.contains_key(&(note.home, key.to_string()))).collect();
             // Sent while the disk failed, then lost with the power and said again by its button: the gateway
             // cannot know, and a press too many is better than one too few.
-            let kept = |key: &&&LocalKey| at.calls.get(**key).is_none_or(|call| call.durable);
+            let kept = |key: &&&LocalKey| {
+                at.calls.get(**key).is_some_and(|call| call.durable) || at.pre_alarms.contains_key(**key)
+            };
             let safe: Vec<_> = all.iter().filter(kept).copied().copied().collect();
             let times: Vec<_> = if safe.is_empty() { all.iter().take(1).map(|key| **key).collect() } else { safe };
             // Said again after its call was closed, with an acknowledgement lost in between: the gateway takes
