@@ -146,8 +146,8 @@ impl Engine {
             && let Some(delivery) = &delivery
             && let Some(seq) = self.redelivered(now, delivery)
         {
-            self.deliveries.heard_again(&self.stamp(now), delivery);
             self.counters.duplicates += 1;
+            self.deliveries.heard_again(&self.stamp(now), delivery);
             self.answer_when_safe(now, token, seq, commands);
             return;
         }

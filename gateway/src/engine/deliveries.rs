@@ -47,13 +47,6 @@ impl Deliveries {
         self.0.push_back(Made { delivery: delivery.clone(), seq: record.seq, at: record.at, raised });
     }
 
-    /// A sender says it again: whatever is answered now may be lost to it once more.
-    pub fn heard_again(&mut self, now: &Stamp, delivery: &Delivery) {
-        if let Some(made) = self.0.iter_mut().rev().find(|made| made.delivery == *delivery) {
-            made.at = *now;
-        }
-    }
-
     /// The last record lately made from the same delivery, and whether it raised; `started_ms` is
     /// the uptime at which this run began.
     pub fn find(&self, now: &Stamp, started_ms: u64, delivery: &Delivery) -> Option<Redelivered> {
@@ -62,6 +55,13 @@ impl Deliveries {
         let of_this_run = made.at.boot == now.boot && made.at.uptime_ms >= started_ms;
         let since_ms = now.uptime_ms.saturating_sub(if of_this_run { made.at.uptime_ms } else { started_ms });
         Some(Redelivered { seq: made.seq, raised: made.raised, late: since_ms > AGAIN_MS })
+    }
+
+    /// A redelivery was taken for one: whoever says it again now may lose the next acknowledgement too.
+    pub fn heard_again(&mut self, now: &Stamp, delivery: &Delivery) {
+        if let Some(made) = self.0.iter_mut().rev().find(|made| made.delivery == *delivery) {
+            made.at = *now;
+        }
     }
 }
 

@@ -15,7 +15,7 @@ const KEPT_MAX: usize = 500;
 
 /// A message on its way, until its acknowledgement.
 #[derive(Debug, Clone)]
-struct Message {
+struct OnWire {
     topic: String,
     payload: Bytes,
     packet: Option<u16>,
@@ -26,7 +26,7 @@ struct Message {
 /// The connection with what is unacknowledged on it.
 #[derive(Debug, Default)]
 pub(super) struct Wires {
-    unacknowledged: VecDeque<Message>,
+    unacknowledged: VecDeque<OnWire>,
     /// How many of them the broker has heard on this connection.
     heard: usize,
     connected: bool,
@@ -39,7 +39,7 @@ pub(super) struct Wires {
     /// The press last sent under each packet id.
     presses: BTreeMap<u16, PressId>,
     /// The last message on each topic, for scenarios.
-    last: BTreeMap<String, Message>,
+    last: BTreeMap<String, OnWire>,
 }
 
 impl Wires {
@@ -88,7 +88,7 @@ impl World {
             };
         }
         let (topic, payload) = (publication.topic, Bytes::from(publication.payload));
-        let message = Message { topic, payload, packet, tries: 0, press };
+        let message = OnWire { topic, payload, packet, tries: 0, press };
         if self.script.is_some() {
             wires.last.insert(message.topic.clone(), message.clone());
         }
@@ -100,7 +100,7 @@ impl World {
     pub(super) fn redeliver(&mut self, home: usize, topic: &str) {
         let wires = &mut self.homes[home].wires;
         if let Some(message) = wires.last.get(topic).cloned() {
-            wires.unacknowledged.push_back(Message { tries: message.tries + 1, ..message });
+            wires.unacknowledged.push_back(OnWire { tries: message.tries + 1, ..message });
             self.plan_delivery(home);
         }
     }
