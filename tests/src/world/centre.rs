@@ -34,6 +34,8 @@ pub(super) struct CentreSite {
     pub(super) progress: Vec<Progress>,
     deadline_ms: Option<u64>,
     fails_in: Option<u64>,
+    /// It committed the last request and died before it could say so.
+    died_committed: bool,
     /// It stays down until it is told to start.
     pub(super) kept_down: bool,
 }
@@ -186,7 +188,12 @@ impl World {
                 records: Vec::new(),
             },
         };
+        let home = mail.home;
+        self.centre.died_committed = false;
         let Some(answer) = self.ask_centre(Request::Uplink(Uplink::from(batch))) else {
+            if self.centre.died_committed {
+                self.watch.committed(home, self.now_ms, &watched);
+            }
             let at = self.now_ms + self.dice.between(1, 60);
             self.fail_mail(&mail, at);
             return;
@@ -242,6 +249,7 @@ impl World {
         if dies_unheard {
             // Committed, and nobody is told: the answers are lost with the program.
             self.crash_centre();
+            self.centre.died_committed = true;
             return None;
         }
         for home in news {

@@ -159,13 +159,15 @@ impl World {
                 Err(error) => self.watch.violated(Invariant::JournalVerifies, self.now_ms, home, format!("{error:?}")),
             }
         }
+        // What an unmended end holds may stand in the killed run's memory only.
+        let mended = recovery.unmended.is_none();
         let recovered = Recovered {
             checkpoint: recovery.checkpoint,
             records: recovery.records,
             last_seq: recovery.next_seq - 1,
             hash: recovery.head_hash,
         };
-        self.watch.recovered(home, &recovered, self.now_ms);
+        self.watch.recovered(home, &recovered, mended, self.now_ms);
         let incarnation = Incarnation(self.dice.throw());
         let now = at.clocks(self.now_ms);
         let (engine, commands) =

@@ -202,14 +202,14 @@ impl Watch {
     }
 
     /// A gateway starts with what its journal gave back.
-    pub(super) fn recovered(&mut self, home: usize, recovered: &Recovered, now_ms: u64) {
+    pub(super) fn recovered(&mut self, home: usize, recovered: &Recovered, mended: bool, now_ms: u64) {
         let at = &mut self.homes[home];
         at.started_ms = now_ms;
         let mut lost = (recovered.last_seq < at.written_through)
             .then(|| format!("written through {}, found through {}", at.written_through, recovered.last_seq));
         let first = recovered.records.first().map_or(recovered.last_seq + 1, |record| record.seq);
         let held: BTreeSet<LocalKey> = recovered.records.iter().map(Record::key).collect();
-        for record in &recovered.records {
+        for record in recovered.records.iter().filter(|_| mended) {
             at.durable(record);
         }
         let in_checkpoint = |key: &LocalKey| recovered.checkpoint.is_some() && key.seq < first;
@@ -219,8 +219,8 @@ impl Watch {
                 lost.get_or_insert_with(|| format!("call {key} was synced and is gone"));
             }
         }
-        at.calls.retain(|_, call| call.durable || call.committed_ms.is_some());
-        at.pre_alarms.retain(|_, (durable, committed)| *durable || *committed);
+        at.calls.retain(|key, call| call.durable || call.committed_ms.is_some() || held.contains(key));
+        at.pre_alarms.retain(|key, (durable, committed)| *durable || *committed || held.contains(key));
         if let Some(what) = lost {
             self.violated(Invariant::SyncedSurvives, now_ms, home, what);
         }

@@ -40,7 +40,8 @@ impl Watch {
             // Sent while the disk failed, then lost with the power and said again by its button: the gateway
             // cannot know, and a press too many is better than one too few.
             let kept = |key: &&&LocalKey| {
-                at.calls.get(**key).is_some_and(|call| call.durable) || at.pre_alarms.contains_key(**key)
+                at.calls.get(**key).is_some_and(|call| call.durable)
+                    || at.pre_alarms.get(**key).is_some_and(|(durable, _)| *durable)
             };
             let safe: Vec<_> = all.iter().filter(kept).copied().copied().collect();
             let times: Vec<_> = if safe.is_empty() { all.iter().take(1).map(|key| **key).collect() } else { safe };
