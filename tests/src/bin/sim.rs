@@ -79,7 +79,7 @@ impl Cli {
             Some(HowMuch::Some) => Faults::Some,
             Some(HowMuch::Many) => Faults::Many,
             None if seed % 8 == 7 => Faults::None,
-            None if seed % 2 == 0 => Faults::Some,
+            None if seed.is_multiple_of(2) => Faults::Some,
             None => Faults::Many,
         };
         WorldConfig { seed, homes: self.homes, days: self.days, faults, detail }

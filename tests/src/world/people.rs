@@ -189,7 +189,16 @@ impl World {
                 // A joined press or a visit has moved the order on meanwhile.
                 Refused::WrongState { .. } => None,
                 Refused::Unclaimed => Some(DeskAct::Claim),
-                other => {
+                other @ (Refused::AlreadyClaimed { .. }
+                | Refused::NotOwner { .. }
+                | Refused::VersionMismatch { .. }
+                | Refused::CodeMissing
+                | Refused::CodeUnknown { .. }
+                | Refused::OutcomeMissing
+                | Refused::OutcomeUnknown { .. }
+                | Refused::PressNotCancellable
+                | Refused::UnreachableStaysOpen
+                | Refused::TextLength { .. }) => {
                     self.transcript.story(self.now_ms, format_args!("desk: {other}"));
                     Some(task.act)
                 }

@@ -372,6 +372,5 @@ impl HomeWatch {
 fn survives(storage: &SimStorage, key: LocalKey) -> bool {
     let mut image = storage.image();
     image.crash(CrashModel::None, 0);
-    let found = dump(&image).is_ok_and(|records| records.flatten().any(|(_, record)| record.key() == key));
-    found
+    dump(&image).is_ok_and(|records| records.flatten().any(|(_, record)| record.key() == key))
 }
