@@ -162,6 +162,7 @@ impl World {
         self.act(&now.act);
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only a press is counted")]
     fn act(&mut self, act: &Act) {
         let wall_ms = EPOCH_MS.saturating_add_unsigned(self.now_ms);
         let code = Visits::code_now(&self.town.engine.rules.visit, wall_ms);
