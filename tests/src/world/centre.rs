@@ -249,7 +249,7 @@ impl World {
         if dies_unheard {
             // Committed, and nobody is told: the answers are lost with the program.
             self.crash_centre();
-            self.centre.died_committed = true;
+            self.centre.died_committed = !matches!(answer, Answer::Unavailable { .. });
             return None;
         }
         for home in news {

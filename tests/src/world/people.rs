@@ -168,7 +168,6 @@ impl World {
     }
 
     /// Somebody at a desk acts, and then somebody acts next.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "every other refusal is said and tried again")]
     pub(super) fn desk(&mut self, task: DeskTask) {
         let text = |text: &str| Some(text.to_owned());
         let act = match task.act {
@@ -190,7 +189,16 @@ impl World {
                 // A joined press or a visit has moved the order on meanwhile.
                 Refused::WrongState { .. } => None,
                 Refused::Unclaimed => Some(DeskAct::Claim),
-                other => {
+                other @ (Refused::AlreadyClaimed { .. }
+                | Refused::NotOwner { .. }
+                | Refused::VersionMismatch { .. }
+                | Refused::CodeMissing
+                | Refused::CodeUnknown { .. }
+                | Refused::OutcomeMissing
+                | Refused::OutcomeUnknown { .. }
+                | Refused::PressNotCancellable
+                | Refused::UnreachableStaysOpen
+                | Refused::TextLength { .. }) => {
                     self.transcript.story(self.now_ms, format_args!("desk: {other}"));
                     Some(task.act)
                 }

@@ -162,7 +162,6 @@ impl World {
         self.act(&now.act);
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "only a press is counted")]
     fn act(&mut self, act: &Act) {
         let wall_ms = EPOCH_MS.saturating_add_unsigned(self.now_ms);
         let code = Visits::code_now(&self.town.engine.rules.visit, wall_ms);
@@ -175,16 +174,10 @@ impl World {
             self.redeliver(0, &topic);
             return;
         }
-        let kind = match act {
-            Act::Device { device, what: Happening::Pressed(_) } => running
-                .scenario
-                .home
-                .iter()
-                .find(|entry| entry.name == *device)
-                .filter(|entry| matches!(entry.kind, DeviceKind::Sos | DeviceKind::TwoGestureSos))
-                .map(|_| PressKind::Sure),
-            _ => None,
-        };
+        let pressed = if let Act::Device { device, what: Happening::Pressed(_) } = act { Some(device) } else { None };
+        let button = running.scenario.home.iter().find(|entry| Some(&entry.name) == pressed);
+        let counts = button.filter(|entry| matches!(entry.kind, DeviceKind::Sos | DeviceKind::TwoGestureSos));
+        let kind = counts.map(|_| PressKind::Sure);
         match running.performer.perform(act, wall_ms) {
             Performed::Publish(publications) => {
                 let press = kind.map(|kind| self.watch.pressed(0, self.now_ms, kind));
