@@ -102,7 +102,9 @@ impl Dispatch {
             | Body::Resolved(_)
             | Body::Link { .. }
             | Body::Delivered(_)
-            | Body::DeviceListed(_) => false,
+            | Body::DeviceListed(_)
+            | Body::SegmentRetired(_)
+            | Body::Missing(_) => false,
         }
     }
 
@@ -143,7 +145,9 @@ impl Dispatch {
             | Body::Resolved(_)
             | Body::Link { .. }
             | Body::Delivered(_)
-            | Body::DeviceListed(_) => return None,
+            | Body::DeviceListed(_)
+            | Body::SegmentRetired(_)
+            | Body::Missing(_) => return None,
         };
         Some((key, order_id(gateway, key)))
     }
@@ -176,7 +180,9 @@ impl Dispatch {
             | Body::Resolved(_)
             | Body::Link { .. }
             | Body::Delivered(_)
-            | Body::DeviceListed(_) => {}
+            | Body::DeviceListed(_)
+            | Body::SegmentRetired(_)
+            | Body::Missing(_) => {}
         }
     }
 }

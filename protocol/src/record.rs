@@ -149,6 +149,52 @@ pub struct DeviceListed {
     pub description: Vec<u8>,
 }
 
+/// A file of the journal that goes, attested before it does: what stood in it is no loss that nobody knows of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SegmentRetired {
+    /// Its number.
+    pub segment: u64,
+    /// Sequence of its first record, where it can be read.
+    pub first_seq: Option<u64>,
+    /// Sequence of its last record.
+    pub last_seq: u64,
+    /// Hash of its last record.
+    pub head: Hash32,
+    /// What becomes of it.
+    pub fate: SegmentFate,
+}
+
+/// What becomes of a segment that leaves the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SegmentFate {
+    /// Its file goes: it is delivered, and too old or too much.
+    Deleted,
+    /// It is damaged: its file is kept under another name.
+    KeptAside,
+}
+
+/// Numbers without a record in the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MissingRecords {
+    /// The first.
+    pub first_seq: u64,
+    /// The last.
+    pub last_seq: u64,
+    /// Why there are none.
+    pub cause: MissingCause,
+}
+
+/// Why numbers have no record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingCause {
+    /// They were never written: the disk took nothing, or the program went on without it.
+    NeverWritten,
+    /// Unreadable bytes stand in the journal, in which they may have been.
+    Unreadable,
+}
+
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -180,6 +226,10 @@ pub enum Body {
     Delivered(Delivered),
     /// A radio bridge listed a device; stays on this disk.
     DeviceListed(DeviceListed),
+    /// A segment leaves the journal.
+    SegmentRetired(SegmentRetired),
+    /// The journal found numbers without a record.
+    Missing(MissingRecords),
 }
 
 /// Where a record goes and how soon it must be safe.
@@ -203,7 +253,9 @@ impl Body {
             | Self::Observed(_)
             | Self::Reassured(_)
             | Self::Resolved(_)
-            | Self::Link { .. } => Route::Routine,
+            | Self::Link { .. }
+            | Self::SegmentRetired(_)
+            | Self::Missing(_) => Route::Routine,
             Self::Delivered(_) | Self::DeviceListed(_) => Route::Local,
         }
     }

@@ -178,7 +178,9 @@ impl Memory {
             | Body::Reassured(_)
             | Body::Resolved(_)
             | Body::Link { .. }
-            | Body::Delivered(_) => {}
+            | Body::Delivered(_)
+            | Body::SegmentRetired(_)
+            | Body::Missing(_) => {}
         }
     }
 

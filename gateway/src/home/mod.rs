@@ -242,7 +242,11 @@ impl Home {
             Body::Resolved(resolved) => self.reassurance.resolved(resolved),
             Body::Delivered(delivered) => self.reassurance.delivered(&record.at, delivered),
             Body::Started(_) => self.reassurance.restarted(record.seq),
-            Body::Stopped | Body::Link { .. } | Body::DeviceListed(_) => {}
+            Body::Stopped
+            | Body::Link { .. }
+            | Body::DeviceListed(_)
+            | Body::SegmentRetired(_)
+            | Body::Missing(_) => {}
         }
     }
 

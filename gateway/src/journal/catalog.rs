@@ -94,8 +94,11 @@ impl Catalog {
                     segment.damaged = true;
                     self.damage.push(Damage::Shortened { segment: number, bytes: bytes - segment.bytes });
                 }
-                // What stands behind was never confirmed to anybody.
-                Some(segment) => segment.bytes = bytes.max(segment.frames_at),
+                // What stands behind is no part of the journal; as evidence it is kept when its time comes.
+                Some(segment) => {
+                    segment.damaged |= segment.bytes > bytes.max(segment.frames_at);
+                    segment.bytes = bytes.max(segment.frames_at);
+                }
                 None if number > oldest && !self.aside.contains(&number) => {
                     self.damage.push(Damage::MissingSegment { segment: number });
                 }

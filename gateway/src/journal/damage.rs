@@ -14,6 +14,16 @@ pub enum Damage {
         /// How many bytes.
         bytes: u64,
     },
+    /// Unreadable bytes at the end: a write of several sectors that was interrupted and never confirmed, or
+    /// damage to the last records. They stay where they are; the journal goes on in a new segment.
+    UnreadableTail {
+        /// Where.
+        segment: u64,
+        /// From which byte on.
+        offset: u64,
+        /// How many bytes.
+        bytes: u64,
+    },
     /// Bytes that are no records, passed over.
     Skipped {
         /// Where.
@@ -53,7 +63,8 @@ pub enum Damage {
         /// Which.
         segment: u64,
     },
-    /// Sequence numbers without a readable record: lost, never written, or left out behind damage.
+    /// Sequence numbers without a readable record: lost with the damaged bytes that are named before it, or,
+    /// where none are, never written.
     MissingRecords {
         /// The first.
         first_seq: u64,
@@ -83,6 +94,8 @@ pub enum Damage {
         /// Which.
         segment: u64,
     },
+    /// The disk refuses to read part of the reserve, or all of it.
+    Reserve,
 }
 
 impl Damage {
@@ -90,6 +103,7 @@ impl Damage {
     pub fn segment(&self) -> Option<u64> {
         match *self {
             Self::TornTail { segment, .. }
+            | Self::UnreadableTail { segment, .. }
             | Self::Skipped { segment, .. }
             | Self::Undecodable { segment, .. }
             | Self::Header { segment }
@@ -99,21 +113,25 @@ impl Damage {
             | Self::ChainBroken { segment, .. }
             | Self::OutOfOrder { segment, .. }
             | Self::KeptAside { segment } => Some(segment),
-            Self::MissingRecords { .. } => None,
+            Self::MissingRecords { .. } | Self::Reserve => None,
         }
     }
 
-    /// Whether a confirmed record may be lost by it; an interrupted append alone loses none.
+    /// Whether a confirmed record may be lost by it; an interrupted append alone loses none, nor do numbers
+    /// that were never written.
     pub fn may_lose_records(&self) -> bool {
         match self {
-            Self::TornTail { .. } | Self::Unbegun { .. } | Self::OutOfOrder { .. } => false,
-            Self::Skipped { .. }
+            Self::TornTail { .. } | Self::Unbegun { .. } | Self::OutOfOrder { .. } | Self::MissingRecords { .. } => {
+                false
+            }
+            Self::UnreadableTail { .. }
+            | Self::Skipped { .. }
             | Self::Undecodable { .. }
             | Self::Header { .. }
             | Self::Shortened { .. }
             | Self::MissingSegment { .. }
-            | Self::MissingRecords { .. }
             | Self::ChainBroken { .. }
+            | Self::Reserve
             | Self::KeptAside { .. } => true,
         }
     }
@@ -124,6 +142,9 @@ impl fmt::Display for Damage {
         match self {
             Self::TornTail { segment, offset, bytes } => {
                 write!(f, "segment {segment}, offset {offset}: torn tail of {bytes} bytes, never confirmed")
+            }
+            Self::UnreadableTail { segment, offset, bytes } => {
+                write!(f, "segment {segment}, offset {offset}: the last {bytes} bytes are unreadable")
             }
             Self::Skipped { segment, offset, bytes } => {
                 write!(f, "segment {segment}, offset {offset}: {bytes} damaged bytes skipped")
@@ -146,6 +167,7 @@ impl fmt::Display for Damage {
             Self::OutOfOrder { segment, offset, seq } => {
                 write!(f, "segment {segment}, offset {offset}: record {seq} stands out of order")
             }
+            Self::Reserve => f.write_str("the reserve cannot be read to its end"),
             Self::KeptAside { segment } => write!(f, "segment {segment}: nothing readable, kept aside"),
         }
     }

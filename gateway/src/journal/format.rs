@@ -17,6 +17,8 @@ pub const CHECKPOINT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 pub(super) const FRAME_MAGIC: [u8; 4] = [0xFF, 0xC1, 0xF5, 0xFA];
 pub(super) const SEGMENT_MAGIC: [u8; 4] = [0xFE, 0xC0, 0xF6, 0xFB];
+/// Of an entry of the reserve; its payload is a frame's.
+pub(super) const RESERVE_MAGIC: [u8; 4] = [0xFD, 0xC1, 0xF7, 0xF9];
 pub(super) const ENVELOPE_BYTES: usize = 16;
 pub(super) const FRAME_BYTES_MAX: usize = ENVELOPE_BYTES + HASH_BYTES + BODY_BYTES_MAX;
 /// No frame is shorter: identity, stamp, delivery and body take at least a byte for each field.
@@ -90,6 +92,15 @@ fn seal(magic: [u8; 4], out: &mut [u8], start: usize) {
 
 /// Appends the frame of `record`; on an error `out` is as it was.
 pub(super) fn put_frame(out: &mut Vec<u8>, record: &Record) -> Result<(), BodyError> {
+    put_record(FRAME_MAGIC, out, record)
+}
+
+/// Appends the entry of `record` for the reserve; on an error `out` is as it was.
+pub(super) fn put_reserved(out: &mut Vec<u8>, record: &Record) -> Result<(), BodyError> {
+    put_record(RESERVE_MAGIC, out, record)
+}
+
+fn put_record(magic: [u8; 4], out: &mut Vec<u8>, record: &Record) -> Result<(), BodyError> {
     let start = out.len();
     out.resize(start + ENVELOPE_BYTES, 0);
     out.extend_from_slice(&record.prev.0);
@@ -97,7 +108,7 @@ pub(super) fn put_frame(out: &mut Vec<u8>, record: &Record) -> Result<(), BodyEr
         out.truncate(start);
         return Err(error);
     }
-    seal(FRAME_MAGIC, out, start);
+    seal(magic, out, start);
     Ok(())
 }
 

@@ -9,12 +9,14 @@ mod damage;
 mod error;
 mod format;
 mod recovery;
+mod reserve;
 mod scan;
 pub mod sim_storage;
 pub mod storage;
 mod verify;
 mod walk;
 
+use std::borrow::Borrow;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
@@ -23,12 +25,14 @@ use protocol::record::Record;
 
 use catalog::{Segment, aside_name, end_seq, segment_name};
 use format::{Header, header_bytes, put_frame};
+use reserve::Reserve;
 use walk::{Step, Walk};
 
 pub use damage::Damage;
 pub use error::JournalError;
 pub use format::{CHECKPOINT_BYTES_MAX, FORMAT_VERSION};
 pub use recovery::Recovery;
+pub use reserve::Reserved;
 pub use storage::{FsStorage, Storage};
 pub use verify::{Dump, Position, VerifyReport, dump, verify};
 
@@ -44,12 +48,15 @@ pub struct JournalLimits {
     pub retained_bytes: u64,
     /// And no longer than this after their last record, milliseconds by trusted clocks.
     pub retained_ms: u64,
+    /// Length of the reserve for undelivered emergencies, bytes; 0 for none.
+    pub reserve_bytes: u64,
 }
 
 impl Default for JournalLimits {
-    /// 4 MiB a segment, 64 MiB and 180 days kept.
+    /// 4 MiB a segment, 64 MiB and 180 days kept, room for some 500 undelivered emergencies.
     fn default() -> Self {
-        Self { segment_bytes: 4 << 20, retained_bytes: 64 << 20, retained_ms: 180 * 24 * 3_600_000 }
+        let retained_ms = 180 * 24 * 3_600_000;
+        Self { segment_bytes: 4 << 20, retained_bytes: 64 << 20, retained_ms, reserve_bytes: 256 << 10 }
     }
 }
 
@@ -126,6 +133,7 @@ pub struct Journal<S: Storage> {
     cursor: Cell<Option<Cursor>>,
     /// Segments that reading found damaged.
     found_damaged: RefCell<BTreeSet<u64>>,
+    reserve: Reserve,
 }
 
 impl<S: Storage> Journal<S> {
@@ -139,7 +147,31 @@ impl<S: Storage> Journal<S> {
     /// cannot be listed or the disk gives nothing at all of any segment in it, so that a disk which only
     /// fails for a time is never taken for an empty one.
     pub fn open(storage: S, limits: JournalLimits) -> Result<(Self, Recovery), JournalError> {
-        recovery::open(storage, limits)
+        Self::open_with(storage, limits, |_| true)
+    }
+
+    /// The same, starting from the newest checkpoint that `understands` takes; older records are replayed
+    /// in the place of one that it does not.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_with(
+        storage: S,
+        limits: JournalLimits,
+        understands: impl Fn(&[u8]) -> bool,
+    ) -> Result<(Self, Recovery), JournalError> {
+        recovery::open(storage, limits, &understands)
+    }
+
+    /// Makes the reserve hold these emergencies, the first ones where not all fit, and no others; they are
+    /// durable when it returns. It works on a full disk too.
+    pub fn reserve<R: Borrow<Record>>(&mut self, records: &[R]) -> Reserved {
+        self.reserve.hold(&mut self.storage, records)
+    }
+
+    /// Whether the reserve can take records: it is made, which needs space once.
+    pub fn has_reserve(&self) -> bool {
+        self.reserve.is_made()
     }
 
     /// Appends the records in one write and makes them durable with one sync.

@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use std::io;
 
 use protocol::ids::Hash32;
-use protocol::record::Record;
+use protocol::record::{Body, MissingCause, MissingRecords, Record};
 
 use super::catalog::{Catalog, Segment, aside_name, read_checkpoint};
+use super::reserve::{DOUBTFUL_SEQS, Reserve};
 use super::storage::Storage;
 use super::walk::{Step, Walk};
 use super::{Damage, Journal, JournalError, JournalLimits, Tail};
@@ -20,12 +21,20 @@ use super::{Damage, Journal, JournalError, JournalLimits, Tail};
 pub struct Recovery {
     /// The newest checkpoint that could be read; `None` when everything is replayed from the beginning.
     pub checkpoint: Option<Vec<u8>>,
-    /// Every readable record after it, in order.
+    /// Every readable record after it, in order; also what only the reserve holds of them.
     pub records: Vec<Record>,
-    /// The sequence that comes next.
+    /// Emergencies of the reserve that come after the journal's last record: they are to be written to it.
+    pub unwritten: Vec<Record>,
+    /// All other emergencies of the reserve, delivered ones among them.
+    pub reserved: Vec<Record>,
+    /// The sequence that comes next, [`Recovery::unwritten`] counted.
     pub next_seq: u64,
-    /// Hash of the last record.
+    /// Hash of the last record, [`Recovery::unwritten`] counted.
     pub head_hash: Hash32,
+    /// Numbers since the checkpoint without a record, which no record attests yet.
+    pub gaps: Vec<MissingRecords>,
+    /// Unix milliseconds of the last record made under a trusted clock; 0 for none.
+    pub wall_ms: i64,
     /// All that is missing or unreadable; segments older than the checkpoint are judged by headers only.
     pub damage: Vec<Damage>,
     /// How many damaged segments are kept aside from this and earlier starts.
@@ -43,7 +52,11 @@ struct End {
     read: BTreeSet<u64>,
 }
 
-pub(super) fn open<S: Storage>(mut storage: S, limits: JournalLimits) -> Result<(Journal<S>, Recovery), JournalError> {
+pub(super) fn open<S: Storage>(
+    mut storage: S,
+    limits: JournalLimits,
+    understands: &dyn Fn(&[u8]) -> bool,
+) -> Result<(Journal<S>, Recovery), JournalError> {
     let catalog = Catalog::read(&storage)?;
     let highest = catalog.highest();
     let Catalog { mut segments, aside, damage } = catalog;
@@ -51,45 +64,117 @@ pub(super) fn open<S: Storage>(mut storage: S, limits: JournalLimits) -> Result<
         let source = io::Error::other("the disk gives nothing of any segment");
         return Err(JournalError::io("read", segments.last().map(Segment::name).unwrap_or_default(), source));
     }
-    let (base, checkpoint) = newest_checkpoint(&storage, &segments)?;
+    let (base, checkpoint) = newest_checkpoint(&storage, &segments, understands)?;
     let mut recovery = Recovery {
         checkpoint,
         records: Vec::new(),
+        unwritten: Vec::new(),
+        reserved: Vec::new(),
         next_seq: 1,
         head_hash: Hash32::ZERO,
+        gaps: Vec::new(),
+        wall_ms: 0,
         damage,
         kept_aside: aside.len(),
         unmended: None,
     };
+    let (reserve, reserved) = Reserve::open(&storage, limits.reserve_bytes)?;
     let end = replay(&storage, &mut segments, base, &mut recovery)?;
+    if reserve.is_doubtful {
+        // What it may hold has numbers that no other record must get.
+        recovery.next_seq = recovery.next_seq.saturating_add(DOUBTFUL_SEQS);
+        recovery.damage.push(Damage::Reserve);
+    }
     if let Some(newest) = segments.last_mut() {
         newest.bytes = end.bytes;
     }
     let tail =
         if put_hopeless_aside(&mut storage, &mut segments, &end, &mut recovery) { Tail::Closed } else { end.tail };
+    recovery.wall_ms = latest_wall(&segments, &recovery.records);
+    let (next_seq, head_hash) = (recovery.next_seq, recovery.head_hash);
+    let begins = segments.get(base).and_then(|segment| segment.header.as_ref()).map_or(1, |header| header.first_seq);
+    recovery.take_reserved(reserved, begins);
     let mut journal = Journal {
         storage,
         limits,
         active: segments.last().map(Segment::name).unwrap_or_default(),
         highest,
         tail,
-        next_seq: recovery.next_seq,
-        head_hash: recovery.head_hash,
-        wall_ms: latest_wall(&segments, &recovery.records),
+        next_seq,
+        head_hash,
+        wall_ms: recovery.wall_ms,
         segments,
         buffer: Vec::new(),
         cursor: Cell::new(None),
         found_damaged: RefCell::new(BTreeSet::new()),
+        reserve,
     };
     recovery.unmended = journal.mend().err();
+    if recovery.unmended.is_none() {
+        // Without space for it there is none; it is made when it is first needed.
+        let _ = journal.reserve.make(&mut journal.storage);
+    }
     Ok((journal, recovery))
 }
 
+impl Recovery {
+    /// Puts each record of the reserve in its place; `begins` is the first sequence that is replayed.
+    fn take_reserved(&mut self, reserved: Vec<Record>, begins: u64) {
+        let next_seq = self.next_seq;
+        for record in reserved {
+            if record.seq >= next_seq {
+                self.unwritten.push(record);
+                continue;
+            }
+            if record.seq >= begins
+                && let Err(place) = self.records.binary_search_by_key(&record.seq, |known| known.seq)
+            {
+                self.records.insert(place, record.clone());
+            }
+            self.reserved.push(record);
+        }
+        if let Some(last) = self.unwritten.last() {
+            self.next_seq = last.seq.saturating_add(1);
+            self.head_hash = last.hash;
+        }
+        self.find_gaps(begins);
+    }
+
+    /// Finds every jump in the numbers that no record attests.
+    fn find_gaps(&mut self, begins: u64) {
+        let attested: Vec<(u64, u64)> = self.records.iter().filter_map(attests).collect();
+        // A jump without unreadable bytes anywhere is the writer's own.
+        let cause = match self.damage.iter().any(Damage::may_lose_records) {
+            true => MissingCause::Unreadable,
+            false => MissingCause::NeverWritten,
+        };
+        let mut expected = begins;
+        for seq in self.records.iter().chain(&self.unwritten).map(|record| record.seq).chain([self.next_seq]) {
+            let (first_seq, last_seq) = (expected, seq.saturating_sub(1));
+            expected = seq.saturating_add(1);
+            let is_attested = attested.iter().any(|(first, last)| *first <= first_seq && last_seq <= *last);
+            if first_seq <= last_seq && !is_attested {
+                self.gaps.push(MissingRecords { first_seq, last_seq, cause });
+            }
+        }
+    }
+}
+
+/// The numbers of which a record says that they are missing.
+pub(super) fn attests(record: &Record) -> Option<(u64, u64)> {
+    if let Body::Missing(missing) = &record.body { Some((missing.first_seq, missing.last_seq)) } else { None }
+}
+
 /// The newest segment with a readable checkpoint; else the oldest.
-fn newest_checkpoint<S: Storage>(storage: &S, segments: &[Segment]) -> Result<(usize, Option<Vec<u8>>), JournalError> {
+fn newest_checkpoint<S: Storage>(
+    storage: &S,
+    segments: &[Segment],
+    understands: &dyn Fn(&[u8]) -> bool,
+) -> Result<(usize, Option<Vec<u8>>), JournalError> {
     for (index, segment) in segments.iter().enumerate().rev() {
         if segment.header.as_ref().is_some_and(|header| header.has_checkpoint)
             && let Some(checkpoint) = read_checkpoint(storage, segment)?
+            && understands(&checkpoint)
         {
             return Ok((index, Some(checkpoint)));
         }
@@ -119,9 +204,11 @@ fn replay<S: Storage>(
                 recovery.records.push(record);
             }
             Step::Damage(found) => {
-                if let Damage::TornTail { offset, .. } = found {
+                if let Damage::TornTail { offset, .. } | Damage::UnreadableTail { offset, .. } = found {
+                    // What stands behind is no part of the journal: its successor's header says so for good.
                     end.bytes = offset;
-                } else if found.segment() == newest {
+                }
+                if found.segment() == newest && !matches!(found, Damage::TornTail { .. }) {
                     end.tail = Tail::Closed;
                 }
                 damaged.extend(found.segment().filter(|_| found.may_lose_records()));

@@ -48,6 +48,8 @@ pub(super) enum Ending {
     Torn,
     /// The end, and they are something else.
     Odd,
+    /// The end, and the disk refuses to read them: they may be read another time.
+    Refused,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -122,7 +124,11 @@ impl<'s, S: Storage> Scan<'s, S> {
             Look::Nothing => self.only_zeros(start),
             Look::Good { .. } | Look::Spoilt { .. } => false,
         };
-        if torn && !self.read_failed { Ending::Torn } else { Ending::Odd }
+        match (torn, self.read_failed) {
+            (_, true) => Ending::Refused,
+            (true, false) => Ending::Torn,
+            (false, false) => Ending::Odd,
+        }
     }
 
     fn only_zeros(&mut self, mut at: u64) -> bool {

@@ -27,6 +27,8 @@ pub enum DiskOp {
     Create,
     /// [`Storage::append`]; half of the bytes are written before it fails.
     Append,
+    /// [`Storage::overwrite`]; half of the bytes are written before it fails.
+    Overwrite,
     /// [`Storage::sync`]; what it should have made durable stays lost even if a later one succeeds.
     Sync,
     /// [`Storage::sync_dir`].
@@ -170,6 +172,25 @@ impl Storage for SimStorage {
         if fits == bytes.len() { Ok(()) } else { Err(ErrorKind::StorageFull.into()) }
     }
 
+    fn overwrite(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut disk = self.disk();
+        let course = disk.course(DiskOp::Overwrite);
+        let file = disk.file(name)?;
+        let from = usize::try_from(offset).unwrap_or(usize::MAX);
+        if file.content.len() < from.saturating_add(bytes.len()) {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        match course {
+            Course::Not => return Err(broken()),
+            Course::Half => {
+                file.overwrite(from, &bytes[..bytes.len() / 2]);
+                return Err(broken());
+            }
+            Course::Whole => file.overwrite(from, bytes),
+        }
+        Ok(())
+    }
+
     fn sync(&mut self, name: &str) -> io::Result<()> {
         let mut disk = self.disk();
         let course = disk.course(DiskOp::Sync);
@@ -183,8 +204,11 @@ impl Storage for SimStorage {
             Course::Half => Err(broken()),
             Course::Not => {
                 let lost = file.durable..file.content.len();
-                if !lost.is_empty() && !halted {
-                    file.dropped.push(lost);
+                if !halted {
+                    file.drop_overwrites();
+                    if !lost.is_empty() {
+                        file.dropped.push(lost);
+                    }
                 }
                 Err(broken())
             }

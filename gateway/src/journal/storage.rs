@@ -12,7 +12,8 @@ use super::JournalError;
 /// The file that a writing gateway holds locked.
 const LOCK_NAME: &str = "lock";
 
-/// One directory of files that are only appended to, cut, renamed and removed.
+/// One directory of files that are appended to, cut, renamed and removed; one of them, made at its full
+/// length beforehand, is written in place.
 ///
 /// Nothing is durable before [`Storage::sync`] for contents and [`Storage::sync_dir`] for names.
 pub trait Storage: Send + 'static {
@@ -45,6 +46,13 @@ pub trait Storage: Send + 'static {
     /// # Errors
     /// When the disk refuses.
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()>;
+
+    /// Writes within the file's length, so that the disk needs no new space for it; after an error any part
+    /// of `bytes` may be there. One file of a directory is written so, and never appended to while it is.
+    ///
+    /// # Errors
+    /// When the disk refuses, or the file is shorter.
+    fn overwrite(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
     /// Makes the file's contents durable (`fdatasync`).
     ///
@@ -94,6 +102,8 @@ pub trait Storage: Send + 'static {
 pub struct FsStorage {
     dir: PathBuf,
     active: Option<(String, File)>,
+    /// The file that is written in place.
+    in_place: Option<(String, File)>,
     /// Held for its lock only; `None` when the directory was opened for reading.
     lock: Option<File>,
 }
@@ -114,7 +124,7 @@ impl FsStorage {
             }
         }
         let lock = lock_file(&dir)?;
-        Ok(Self { dir, active: None, lock: Some(lock) })
+        Ok(Self { dir, active: None, in_place: None, lock: Some(lock) })
     }
 
     /// Opens `dir` for reading only, also while a gateway writes it; everything that would change it
@@ -125,7 +135,7 @@ impl FsStorage {
     pub fn read_only(dir: impl Into<PathBuf>) -> Result<Self, JournalError> {
         let dir = dir.into();
         match std::fs::read_dir(&dir) {
-            Ok(_) => Ok(Self { dir, active: None, lock: None }),
+            Ok(_) => Ok(Self { dir, active: None, in_place: None, lock: None }),
             Err(source) => Err(JournalError::Directory { dir, source }),
         }
     }
@@ -152,8 +162,10 @@ impl FsStorage {
     }
 
     fn forget(&mut self, name: &str) {
-        if self.active.as_ref().is_some_and(|(open, _)| open == name) {
-            self.active = None;
+        for kept in [&mut self.active, &mut self.in_place] {
+            if kept.as_ref().is_some_and(|(open, _)| open == name) {
+                *kept = None;
+            }
         }
     }
 }
@@ -211,8 +223,25 @@ impl Storage for FsStorage {
         self.active(name)?.write_all(bytes)
     }
 
+    fn overwrite(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.writable()?;
+        let file = match self.in_place.take() {
+            Some((open, file)) if open == name => file,
+            _ => OpenOptions::new().write(true).open(self.path(name))?,
+        };
+        let file = &self.in_place.insert((name.to_owned(), file)).1;
+        if file.metadata()?.len() < offset + bytes.len() as u64 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.write_all_at(bytes, offset)
+    }
+
     fn sync(&mut self, name: &str) -> io::Result<()> {
-        self.active(name)?.sync_data()
+        // A failed write is told to the descriptor that wrote.
+        match &self.in_place {
+            Some((open, file)) if open == name => file.sync_data(),
+            _ => self.active(name)?.sync_data(),
+        }
     }
 
     fn sync_dir(&mut self) -> io::Result<()> {

@@ -122,12 +122,14 @@ impl<'a, S: Storage> Walk<'a, S> {
         match piece {
             Piece::Unreadable { offset, bytes, ending } => {
                 let newest = self.index + 1 == self.segments.len();
-                if newest && ending == Ending::Torn {
-                    self.damage(Damage::TornTail { segment, offset, bytes });
-                } else {
-                    self.doubtful_bytes += bytes;
-                    self.damage(Damage::Skipped { segment, offset, bytes });
+                match ending {
+                    Ending::Torn if newest => return self.damage(Damage::TornTail { segment, offset, bytes }),
+                    Ending::Odd if newest => self.damage(Damage::UnreadableTail { segment, offset, bytes }),
+                    Ending::Torn | Ending::Odd | Ending::Refused | Ending::Followed => {
+                        self.damage(Damage::Skipped { segment, offset, bytes });
+                    }
                 }
+                self.doubtful_bytes += bytes;
             }
             Piece::Undecodable { offset, hash } => {
                 self.expected = self.expected.map(|(seq, _)| (seq + 1, hash));

@@ -188,7 +188,9 @@ impl Watch {
             | Body::Reassured(_)
             | Body::Link { .. }
             | Body::Delivered(_)
-            | Body::DeviceListed(_) => {}
+            | Body::DeviceListed(_)
+            | Body::SegmentRetired(_)
+            | Body::Missing(_) => {}
         }
     }
 
@@ -258,7 +260,9 @@ impl Watch {
                 | Body::Resolved(_)
                 | Body::Link { .. }
                 | Body::Delivered(_)
-                | Body::DeviceListed(_) => {}
+                | Body::DeviceListed(_)
+                | Body::SegmentRetired(_)
+                | Body::Missing(_) => {}
             }
         }
     }
@@ -363,7 +367,9 @@ impl HomeWatch {
             | Body::Reassured(_)
             | Body::Link { .. }
             | Body::Delivered(_)
-            | Body::DeviceListed(_) => {}
+            | Body::DeviceListed(_)
+            | Body::SegmentRetired(_)
+            | Body::Missing(_) => {}
         }
     }
 }

@@ -18,6 +18,10 @@ pub(super) struct FileBytes {
     pub cut: Vec<u8>,
     /// What a failed sync dropped: in `content`, but never on the disk.
     pub dropped: Vec<Range<usize>>,
+    /// Durable bytes that were written over since the last sync, newest last: where, and what stood there.
+    pub covered: Vec<(usize, Vec<u8>)>,
+    /// The same, where a failed sync dropped what was written: the disk has the old bytes for good.
+    pub uncovered: Vec<(usize, Vec<u8>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -62,7 +66,8 @@ impl Disk {
             Some(halt) if at == halt => return Course::Half,
             Some(_) | None => {}
         }
-        if self.fails(op) { if op == DiskOp::Append { Course::Half } else { Course::Not } } else { Course::Whole }
+        let half = matches!(op, DiskOp::Append | DiskOp::Overwrite);
+        if self.fails(op) { if half { Course::Half } else { Course::Not } } else { Course::Whole }
     }
 
     pub fn fails(&mut self, op: DiskOp) -> bool {
@@ -129,6 +134,36 @@ impl FileBytes {
     pub fn sync(&mut self) {
         self.durable = self.content.len();
         self.cut.clear();
+        self.covered.clear();
+    }
+
+    pub fn overwrite(&mut self, at: usize, bytes: &[u8]) {
+        let end = at + bytes.len();
+        let durable = at.min(self.durable)..end.min(self.durable);
+        if !durable.is_empty() {
+            self.covered.push((durable.start, self.content[durable].to_vec()));
+        }
+        // What is written once more has its own fate.
+        self.uncovered.retain(|(from, old)| *from >= end || from + old.len() <= at);
+        self.content[at..end].copy_from_slice(bytes);
+    }
+
+    /// A failed sync: what was written over is back when the power has been cut.
+    pub fn drop_overwrites(&mut self) {
+        self.uncovered.append(&mut self.covered);
+    }
+
+    fn put_back(&mut self, covered: Vec<(usize, Vec<u8>)>, mut kept: impl FnMut() -> bool) {
+        for (from, old) in covered.into_iter().rev() {
+            for (place, sector) in old.chunks(SECTOR_BYTES).enumerate() {
+                let at = from + place * SECTOR_BYTES;
+                if !kept()
+                    && let Some(bytes) = self.content.get_mut(at..at + sector.len())
+                {
+                    bytes.copy_from_slice(sector);
+                }
+            }
+        }
     }
 
     pub fn truncate(&mut self, len: usize) {
@@ -151,6 +186,13 @@ impl FileBytes {
                 bytes.fill(0);
             }
         }
+        let (covered, uncovered) = (std::mem::take(&mut self.covered), std::mem::take(&mut self.uncovered));
+        match keep {
+            CrashModel::All => {}
+            CrashModel::None => self.put_back(covered, || false),
+            CrashModel::Some => self.put_back(covered, || dice.flip()),
+        }
+        self.put_back(uncovered, || false);
         match keep {
             CrashModel::All => {}
             CrashModel::None => {

@@ -22,6 +22,8 @@ pub(in crate::world) fn name(body: &Body) -> String {
         Body::Link { up } => format!("link {}", if *up { "up" } else { "down" }),
         Body::Delivered(d) => format!("delivered to {}", d.low_water),
         Body::DeviceListed(d) => format!("listed {}", d.device),
+        Body::SegmentRetired(r) => format!("segment {} retired", r.segment),
+        Body::Missing(m) => format!("{} to {} missing", m.first_seq, m.last_seq),
     }
 }
 
