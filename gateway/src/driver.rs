@@ -1,6 +1,7 @@
 //! The tokio driver around the loop: executes commands, reports completions, keeps no state of its own.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::Sender as JournalSender;
 use std::time::Duration;
 
@@ -14,14 +15,19 @@ use crate::config::{GatewayConfig, IntakeConfig};
 use crate::engine::{
     Command, Completion, Counters, Engine, EngineConfig, Gauges, Heard, Recovered, SendFailure, Verdict,
 };
-use crate::history::History;
 use crate::intake::embedded::{EmbeddedBroker, EmbeddedError};
 use crate::intake::external::ExternalPublisher;
-use crate::intake::{Announcement, INTAKE_QUEUE_MAX, Incoming, embedded, external};
-use crate::journal::{FsStorage, Journal, JournalError};
-use crate::journal_thread::{self, JournalRequest};
+use crate::intake::{Announcement, INTAKE_QUEUE_MAX, Incoming, canary, embedded, external};
+use crate::journal::{JournalError, Recovery};
+use crate::journal_thread::JournalRequest;
 use crate::status;
 use crate::uplink::{CentreClient, UplinkError};
+
+mod disk;
+mod readiness;
+
+use self::disk::Disk;
+use self::readiness::{Beat, Readiness};
 
 /// A presence code holds for so long, milliseconds.
 const CODE_MS: i64 = 60_000;
@@ -35,17 +41,8 @@ const STOP_WAIT: Duration = Duration::from_secs(5);
 /// Why the gateway could not start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {
-    /// The data directory.
-    #[error("cannot make the data directory {path}; choose another `data_dir` or give this user the right")]
-    DataDir {
-        /// The directory.
-        path: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
     /// The journal.
-    #[error("cannot open the journal in {path}")]
+    #[error("cannot use the journal in {path}; choose another `data_dir` or give this user the right")]
     Journal {
         /// The directory.
         path: String,
@@ -85,6 +82,8 @@ pub struct Answer {
     pub gauges: Gauges,
     /// The stage the elder is told.
     pub stage: Stage,
+    /// The embedded broker is deaf: what is published there does not come in.
+    pub canary_lost: bool,
 }
 
 /// Publishes in the home, through whichever broker there is.
@@ -104,12 +103,14 @@ impl Publisher {
 }
 
 /// Random numbers of one start.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Draw {
     /// Names this run.
     pub incarnation: Incarnation,
     /// Feeds back-off jitter.
     pub seed: u64,
+    /// What the canary signs in with.
+    pub secret: String,
 }
 
 /// Runs the gateway until `stop` is asked for and everything is written.
@@ -118,18 +119,9 @@ pub struct Draw {
 /// [`DriverError`] at start; once running it goes on whatever fails.
 pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bool>) -> Result<(), DriverError> {
     let clock = Clock::new();
-    let journal_dir = config.data_dir.join("journal");
-    private_dir(&journal_dir)
-        .map_err(|source| DriverError::DataDir { path: journal_dir.display().to_string(), source })?;
-    let journal_error = |source| DriverError::Journal { path: journal_dir.display().to_string(), source };
-    let storage = FsStorage::open(&journal_dir).map_err(journal_error)?;
-    let (journal, recovery) = Journal::open(storage, config.journal).map_err(journal_error)?;
-    for damage in &recovery.damage {
-        tracing::error!(%damage, "damage in the journal");
-    }
-    let history = History::start(&config.data_dir, recovery.records.clone());
     let (completions, mut completed) = mpsc::unbounded_channel();
-    let journal = journal_thread::start(journal, history.clone(), completions.clone()).map_err(DriverError::Thread)?;
+    let Disk { recovered, journal, mut found, history, .. } =
+        disk::open(&config, clock.now().wall_ms, completions.clone())?;
     let centre = CentreClient::new(config.gateway.clone(), &config.centre).map_err(DriverError::Uplink)?;
     let (intake, mut incoming) = mpsc::channel(INTAKE_QUEUE_MAX);
     let (questions, mut asked) = mpsc::channel(16);
@@ -142,24 +134,22 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
         limits: config.limits,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let recovered = Recovered {
-        checkpoint: recovery.checkpoint,
-        records: recovery.records,
-        last_seq: recovery.next_seq - 1,
-        hash: recovery.head_hash,
-    };
     tracing::info!(incarnation = %draw.incarnation, last_seq = recovered.last_seq, "starting");
-    let (mut engine, commands) = Engine::start(engine_config, recovered, draw.incarnation, &clock.now(), draw.seed);
+    let (mut engine, commands) = Engine::start(engine_config.clone(), recovered, draw.incarnation, &clock.now(), draw.seed);
 
     let listener = std::net::TcpListener::bind(config.status_listen)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .and_then(tokio::net::TcpListener::from_std)
         .map_err(|source| DriverError::Status { listen: config.status_listen, source })?;
-    tokio::spawn(status::serve(listener, questions, history, stop.clone()));
+    tokio::spawn(status::serve(listener, questions, history.clone(), stop.clone()));
     let publisher = match &config.intake {
         IntakeConfig::Embedded { listen, clients } => {
-            let broker = embedded::start(*listen, clients.clone(), intake.clone()).await;
-            Publisher::Embedded(broker.map_err(DriverError::Broker)?)
+            let mut clients = clients.clone();
+            clients.insert(0, canary::rights(draw.secret.clone()));
+            let broker = embedded::start(*listen, clients, intake.clone()).await;
+            let broker = broker.map_err(DriverError::Broker)?;
+            canary::start(*listen, draw.secret);
+            Publisher::Embedded(broker)
         }
         IntakeConfig::External(broker) => Publisher::External(external::start(broker, intake.clone(), &stop)),
     };
@@ -174,10 +164,15 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
         completions,
         senders: BTreeMap::new(),
         next_token: 1,
+        canary_heard: false,
         stopped: false,
     };
     driver.execute(commands);
-    let mut ready = Readiness::new();
+    let watchdog_ms = sd_notify::watchdog_enabled().map(|period| period.as_millis() as u64 / 3);
+    let has_canary = matches!(config.intake, IntakeConfig::Embedded { .. });
+    let mut ready = Readiness::new(&clock.now(), watchdog_ms, has_canary);
+    let mut returned: Option<Recovery> = None;
+    let mut disk_answered = false;
     let mut code_due_ms = 0;
     let mut stop_deadline = None;
     loop {
@@ -187,7 +182,7 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
             code_due_ms = driver.show_code(&engine, now.wall_ms);
         }
         let due_ms = engine.next_deadline_ms().into_iter().chain(stop_deadline).min();
-        let wake = wake_in(&now, due_ms, code_due_ms, ready.watchdog_ms);
+        let wake = wake_in(&now, due_ms, code_due_ms, ready.period_ms());
         let completion = tokio::select! {
             biased;
             Some(completion) = completed.recv() => completion,
@@ -197,24 +192,48 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
                 tracing::info!("stopping: writing what is left");
                 Completion::Stopping
             }
-            Some(message) = incoming.recv(), if stop_deadline.is_none() => driver.heard(message),
+            Some(recovery) = found.recv() => {
+                disk::tell(&recovery);
+                returned = Some(recovery);
+                Completion::Woken
+            }
+            Some(message) = incoming.recv(), if stop_deadline.is_none() => match driver.heard(message) {
+                Some(heard) => heard,
+                None => Completion::Woken,
+            },
             Some(question) = asked.recv() => {
                 let answer = Answer {
                     counters: engine.counters().clone(),
                     gauges: engine.gauges(&now),
                     stage: engine.stage(&now),
+                    canary_lost: ready.is_canary_lost(&now),
                 };
                 let _ = Question::send(question, answer);
                 continue;
             }
             () = tokio::time::sleep(wake) => Completion::Woken,
         };
-        let recorded = matches!(completion, Completion::Written { .. });
+        disk_answered |= matches!(completion, Completion::Written { .. } | Completion::WriteFailed);
         log(&completion);
         let now = clock.now();
         let commands = engine.step(&now, completion);
         driver.execute(commands);
-        ready.beat(recorded, now.uptime_ms, &config);
+        if let Some(recovery) = returned.take_if(|recovery| engine.can_continue(recovery.chain().0)) {
+            // Senders that still wait say it again, and are known by what was taken along.
+            driver.senders.clear();
+            driver.ask_journal(JournalRequest::Join);
+            history.note(recovery.records.iter().cloned().map(Arc::new).collect());
+            let recovered = Recovered::from(recovery).continued_by(engine.into_carried());
+            let (next, commands) =
+                Engine::start(engine_config.clone(), recovered, draw.incarnation, &now, draw.seed);
+            engine = next;
+            driver.execute(commands);
+            tracing::info!("the disk is back: the loop goes on from the journal");
+        }
+        if std::mem::take(&mut driver.canary_heard) {
+            ready.heard_canary(&now);
+        }
+        tell_service_manager(ready.beat(&now, disk_answered), &config);
         if driver.stopped || stop_deadline.is_some_and(|deadline| now.uptime_ms >= deadline) {
             tracing::info!(in_order = driver.stopped, "stopped");
             return Ok(());
@@ -244,6 +263,8 @@ fn log(completion: &Completion) {
         Completion::Heard(_)
         | Completion::Written { .. }
         | Completion::WriteFailed
+        | Completion::Reserved { .. }
+        | Completion::Retirable(_)
         | Completion::Loaded { .. }
         | Completion::LoadFailed
         | Completion::Polled(Ok(_))
@@ -252,34 +273,17 @@ fn log(completion: &Completion) {
     }
 }
 
-/// Tells the service manager that the loop lives and the journal syncs.
-struct Readiness {
-    told: bool,
-    watchdog_ms: Option<u64>,
-    beaten_ms: u64,
-}
-
-impl Readiness {
-    fn new() -> Self {
-        let watchdog_ms = sd_notify::watchdog_enabled().map(|period| period.as_millis() as u64 / 3);
-        Self { told: false, watchdog_ms, beaten_ms: 0 }
+fn tell_service_manager(beat: Beat, config: &GatewayConfig) {
+    if beat.ready {
+        let listen = match &config.intake {
+            IntakeConfig::Embedded { listen, .. } => listen.to_string(),
+            IntakeConfig::External(broker) => format!("{}:{}", broker.host, broker.port),
+        };
+        tracing::info!(gateway = %config.gateway, mqtt = listen, status = %config.status_listen, "ready");
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     }
-
-    fn beat(&mut self, recorded: bool, now_ms: u64, config: &GatewayConfig) {
-        if recorded && !std::mem::replace(&mut self.told, true) {
-            let listen = match &config.intake {
-                IntakeConfig::Embedded { listen, .. } => listen.to_string(),
-                IntakeConfig::External(broker) => format!("{}:{}", broker.host, broker.port),
-            };
-            tracing::info!(gateway = %config.gateway, mqtt = listen, status = %config.status_listen, "ready");
-            let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-        }
-        if let Some(period) = self.watchdog_ms
-            && now_ms >= self.beaten_ms + period
-        {
-            self.beaten_ms = now_ms;
-            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
-        }
+    if beat.watchdog {
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
     }
 }
 
@@ -291,16 +295,23 @@ struct Driver {
     tells: mpsc::Sender<(Stage, bool)>,
     senders: BTreeMap<u64, oneshot::Sender<Verdict>>,
     next_token: u64,
+    canary_heard: bool,
     stopped: bool,
 }
 
 impl Driver {
-    fn heard(&mut self, message: Incoming) -> Completion {
+    /// The message for the loop; none where it is the canary's.
+    fn heard(&mut self, message: Incoming) -> Option<Completion> {
+        let Incoming { client, topic, payload, retain, duplicate, packet, answer } = message;
+        if client == canary::CLIENT && topic == canary::TOPIC {
+            self.canary_heard = true;
+            let _ = answer.send(Verdict::Acknowledge);
+            return None;
+        }
         let token = self.next_token;
         self.next_token += 1;
-        let Incoming { client, topic, payload, retain, duplicate, packet, answer } = message;
         self.senders.insert(token, answer);
-        Completion::Heard(Heard { token, client, topic, payload, retain, duplicate, packet })
+        Some(Completion::Heard(Heard { token, client, topic, payload, retain, duplicate, packet }))
     }
 
     fn execute(&mut self, commands: Vec<Command>) {
@@ -309,6 +320,8 @@ impl Driver {
                 Command::Write { records, roll, low_water } => {
                     self.ask_journal(JournalRequest::Write { records, roll, low_water });
                 }
+                Command::Reserve { records } => self.ask_journal(JournalRequest::Reserve { records }),
+                Command::Retire { through_segment } => self.ask_journal(JournalRequest::Retire { through_segment }),
                 Command::Load { from_seq, limit } => self.ask_journal(JournalRequest::Load { from_seq, limit }),
                 Command::Answer { token, verdict } => {
                     if let Some(sender) = self.senders.remove(&token) {

@@ -23,15 +23,22 @@ mod contract;
 mod counters;
 mod deliveries;
 mod downlink;
+mod reserve;
 mod start;
+mod upkeep;
+mod waiting;
 mod writing;
 
 pub use self::contract::{
-    Command, Completion, EngineConfig, EngineLimits, Heard, Now, Recovered, SendFailure, Verdict,
+    Carried, Command, Completion, EngineConfig, EngineLimits, Heard, Now, Recovered, SendFailure, Verdict,
 };
 pub use self::counters::{Counters, Gauges, Named};
+pub use self::start::understands_checkpoint;
 use self::deliveries::Deliveries;
 use self::downlink::Downlink;
+use self::reserve::Reserve;
+use self::upkeep::Upkeep;
+use self::waiting::{Waiting, Withheld};
 
 /// Most records sealed and not yet written; beyond it routine ones are shed and counted.
 pub const PENDING_RECORDS_MAX: usize = 10_000;
@@ -41,14 +48,6 @@ const TOPIC_BYTES_MAX: usize = 1_024;
 
 /// Most records in one write.
 const WRITE_RECORDS_MAX: usize = 1_000;
-
-/// A message whose sender waits until `seq` is safe.
-#[derive(Debug, Clone)]
-struct Waiting {
-    seq: u64,
-    token: u64,
-    since_ms: u64,
-}
 
 /// The write that is under way.
 #[derive(Debug, Clone)]
@@ -76,7 +75,14 @@ pub struct Engine {
     pending_urgent: bool,
     writing: Option<Writing>,
     write_retry_ms: u64,
+    /// The journal does not take records.
     disk_failed: bool,
+    /// What the home was told: whether a press can be recorded, in the journal or in the reserve.
+    records_presses: bool,
+    reserve: Reserve,
+    withheld: Withheld,
+    upkeep: Upkeep,
+    boot: u64,
     roll_due: bool,
     waiting: VecDeque<Waiting>,
     delivered_due_ms: Option<u64>,
@@ -92,6 +98,8 @@ impl Engine {
             Completion::Heard(heard) => self.hear(now, heard, &mut commands),
             Completion::Written { through, segment_bytes } => self.written(now, through, segment_bytes, &mut commands),
             Completion::WriteFailed => self.write_failed(now, &mut commands),
+            Completion::Reserved { held } => self.reserved(now, held, &mut commands),
+            Completion::Retirable(segments) => self.retirable(now, segments),
             Completion::Loaded { records, through_seq } => self.outbox.loaded(records, through_seq),
             Completion::LoadFailed => self.outbox.load_failed(now.uptime_ms),
             Completion::Sent { request, outcome } => self.sent(now, request, outcome, &mut commands),
@@ -123,7 +131,8 @@ impl Engine {
         let slow = slow.map(|writing| writing.since_ms + self.limits.write_slow_ms);
         let withhold = self.waiting.front().map(|waiting| waiting.since_ms + self.limits.acknowledge_wait_ms);
         let downlink = self.downlink.next_deadline_ms(&self.limits);
-        [home, outbox, linger, slow, withhold, downlink, self.delivered_due_ms].into_iter().flatten().min()
+        let reserve = self.reserve_deadline_ms();
+        [home, outbox, linger, slow, withhold, downlink, reserve, self.delivered_due_ms].into_iter().flatten().min()
     }
 
     fn stamp(&self, now: &Now) -> Stamp {
@@ -149,7 +158,9 @@ impl Engine {
         {
             self.counters.duplicates += 1;
             self.deliveries.heard_again(&self.stamp(now), delivery);
-            self.answer_when_safe(now, token, seq, commands);
+            let made = |record: &&Arc<Record>| record.delivery.as_ref() == Some(delivery);
+            let emergency = self.unwritten_emergencies().filter(made).last().map(|record| record.seq);
+            self.answer_when_safe(now, Waiting { seq, emergency, token, since_ms: 0 }, commands);
             return;
         }
         if heard.topic.len() > TOPIC_BYTES_MAX {
@@ -181,13 +192,13 @@ impl Engine {
             self.record(now, None, Body::DeviceListed(listed));
         }
         urgent |= decoded.visit.is_some() || decoded.cancel.is_some();
-        // While the disk fails only what goes to the centre at once can become safe; the rest keeps nobody waiting.
-        urgent &= !self.disk_failed
-            || self.pending.iter().rev().take_while(|record| record.seq >= before).any(|record| is_emergency(record));
+        let emergency = self.unwritten_emergencies().map(|record| record.seq).filter(|seq| *seq >= before).last();
+        // While the disk fails only an emergency can become safe elsewhere; the rest keeps nobody waiting.
+        urgent &= !self.disk_failed || emergency.is_some();
         if urgent && self.chain.next_seq > before {
             self.pending_urgent = true;
             let last = self.chain.next_seq - 1;
-            self.answer_when_safe(now, token, last, commands);
+            self.answer_when_safe(now, Waiting { seq: last, emergency, token, since_ms: 0 }, commands);
         } else {
             commands.push(Command::Answer { token, verdict: Verdict::Acknowledge });
         }
@@ -200,16 +211,6 @@ impl Engine {
         let never_acknowledged = found.seq >= self.first_unsafe_seq();
         let known = !found.late && (!found.raised || self.home.alarm_open());
         (never_acknowledged || known).then_some(found.seq)
-    }
-
-    /// Acknowledges now where `seq` is already safe, else once it is.
-    fn answer_when_safe(&mut self, now: &Now, token: u64, seq: u64, commands: &mut Vec<Command>) {
-        let stored_elsewhere = self.disk_failed && self.outbox.is_received(seq);
-        if seq < self.first_unsafe_seq() || stored_elsewhere {
-            commands.push(Command::Answer { token, verdict: Verdict::Acknowledge });
-        } else {
-            self.waiting.push_back(Waiting { seq, token, since_ms: now.uptime_ms });
-        }
     }
 
     /// The first sequence that is not on disk.
@@ -271,7 +272,7 @@ impl Engine {
                 self.delivered_due_ms.get_or_insert(now.uptime_ms + self.limits.delivered_ms);
                 self.handle(now, None, &Input::Received { seqs: &newly, ver: answer.ver }, commands);
                 if self.disk_failed {
-                    self.acknowledge_received(&newly, commands);
+                    self.let_go_safe(commands);
                 }
             }
             Err(failure) => {
@@ -280,17 +281,6 @@ impl Engine {
                 self.outbox.failed(now.uptime_ms, request, too_large, &mut self.jitter);
             }
         }
-    }
-
-    /// While the disk fails, what the centre has stored is safe and may be acknowledged.
-    fn acknowledge_received(&mut self, received: &[u64], commands: &mut Vec<Command>) {
-        self.waiting.retain(|waiting| {
-            let safe = received.contains(&waiting.seq);
-            if safe {
-                commands.push(Command::Answer { token: waiting.token, verdict: Verdict::Acknowledge });
-            }
-            !safe
-        });
     }
 
     fn polled(&mut self, now: &Now, outcome: Result<DownlinkAnswer, SendFailure>, commands: &mut Vec<Command>) {
@@ -333,17 +323,14 @@ impl Engine {
         {
             writing.slow = true;
             self.counters.count("journal_write_slow");
-            self.disk_fails(now, commands);
+            self.disk_fails(commands);
+            // The reserve is on the same disk, behind the write that hangs.
+            self.tell_recorded(now, false, commands);
         }
+        self.reserve_hangs(now, commands);
+        self.ask_reserve(now, commands);
         self.start_write(now_ms, commands);
-        while let Some(waiting) = self.waiting.front()
-            && now_ms >= waiting.since_ms + self.limits.acknowledge_wait_ms
-        {
-            let token = waiting.token;
-            self.waiting.pop_front();
-            self.counters.count("acknowledge_withheld");
-            commands.push(Command::Answer { token, verdict: Verdict::Withhold });
-        }
+        self.withhold_late(now, commands);
         let sent = self.stamp(now);
         for post in self.outbox.posts(now_ms) {
             commands.push(match post {

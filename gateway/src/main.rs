@@ -139,11 +139,12 @@ fn check(path: &Path) -> anyhow::Result<ExitCode> {
 
 #[expect(clippy::disallowed_methods, reason = "a start draws its incarnation")]
 fn draw() -> anyhow::Result<Draw> {
-    let mut bytes = [0; 16];
+    let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).context("no randomness from the operating system")?;
     let [a, b] =
-        [&bytes[..8], &bytes[8..]].map(|half| half.iter().fold(0_u64, |word, byte| word << 8 | u64::from(*byte)));
-    Ok(Draw { incarnation: Incarnation(a), seed: b })
+        [&bytes[..8], &bytes[8..16]].map(|half| half.iter().fold(0_u64, |word, byte| word << 8 | u64::from(*byte)));
+    let secret = bytes[16..].iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Draw { incarnation: Incarnation(a), seed: b, secret })
 }
 
 fn run(path: &Path) -> anyhow::Result<ExitCode> {

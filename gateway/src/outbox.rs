@@ -376,6 +376,21 @@ impl Outbox {
         self.held.len() as u64 + unread
     }
 
+    /// The centre is known to hold these, although the journal does not say so yet.
+    pub fn known_received(&mut self, seqs: &[u64]) {
+        self.received.extend(seqs);
+    }
+
+    /// Whether a read of the journal is under way.
+    pub fn is_loading(&self) -> bool {
+        self.loading != Loading::No
+    }
+
+    /// Emergency records that wait for a receipt and are in memory, oldest first.
+    pub fn urgent(&self) -> impl Iterator<Item = &Arc<Record>> {
+        self.urgent.iter()
+    }
+
     /// Emergency records that wait for a receipt.
     pub fn urgent_backlog(&self) -> usize {
         self.urgent.len()

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use protocol::downlink::DownlinkAnswer;
 use protocol::ids::Hash32;
-use protocol::record::{Record, Stamp};
+use protocol::record::{MissingCause, MissingRecords, Record, SegmentRetired, Stamp};
 use protocol::stage::Stage;
 use protocol::uplink::UplinkAnswer;
 
 use crate::decode::DecoderConfig;
 use crate::home::HomeRules;
+use crate::journal::Recovery;
 use crate::outbox::OutboxTimes;
+
+/// Where numbers begin without any journal, far above what one home writes in its life.
+const WITHOUT_DISK_SEQ: u64 = 1 << 40;
 
 /// What the loop is told at start.
 #[derive(Debug, Clone)]
@@ -88,6 +92,62 @@ pub struct Recovered {
     pub last_seq: u64,
     /// Its hash.
     pub hash: Hash32,
+    /// Emergencies after it that the reserve held: they are to be written.
+    pub unwritten: Vec<Record>,
+    /// Emergencies that stand in the reserve beside the journal; what is delivered of them is known here.
+    pub reserved: Vec<Record>,
+    /// Numbers without a record that no record attests yet.
+    pub gaps: Vec<MissingRecords>,
+    /// Which of the unwritten ones the centre is known to hold.
+    pub received: Vec<u64>,
+}
+
+/// What a loop without a journal has sealed, for the one that takes its place when the disk is back.
+#[derive(Debug, Clone, Default)]
+pub struct Carried {
+    /// Its records, in order.
+    pub records: Vec<Record>,
+    /// Which of them the centre holds.
+    pub received: Vec<u64>,
+}
+
+impl Recovered {
+    /// A start without any disk. The numbers begin far above those of any journal of the home: the wall
+    /// clock only raises them from one such start to the next, what names a record is its incarnation.
+    pub fn without_disk(wall_ms: i64) -> Self {
+        let secs = u64::try_from(wall_ms / 1_000).unwrap_or(0).min(1 << 32);
+        Self { last_seq: WITHOUT_DISK_SEQ + (secs << 20), ..Self::default() }
+    }
+
+    /// The same, followed by what a loop without a journal has sealed since. What a clock set back gave a
+    /// number that the journal has passed is left out: the centre holds it.
+    #[must_use]
+    pub fn continued_by(mut self, mut carried: Carried) -> Self {
+        let next_seq = self.unwritten.last().map_or(self.last_seq, |last| last.seq) + 1;
+        carried.records.retain(|record| record.seq >= next_seq);
+        if let Some(first) = carried.records.first().filter(|first| first.seq > next_seq) {
+            let (first_seq, last_seq) = (next_seq, first.seq - 1);
+            self.gaps.push(MissingRecords { first_seq, last_seq, cause: MissingCause::NeverWritten });
+        }
+        self.unwritten.append(&mut carried.records);
+        self.received = carried.received;
+        self
+    }
+}
+
+impl From<Recovery> for Recovered {
+    fn from(recovery: Recovery) -> Self {
+        Self {
+            checkpoint: recovery.checkpoint,
+            records: recovery.records,
+            last_seq: recovery.next_seq.saturating_sub(1),
+            hash: recovery.head_hash,
+            unwritten: recovery.unwritten,
+            reserved: recovery.reserved,
+            gaps: recovery.gaps,
+            received: Vec::new(),
+        }
+    }
 }
 
 /// An MQTT message, however it came in.
@@ -145,6 +205,13 @@ pub enum Completion {
     },
     /// The journal could not be written; nothing of that write is acknowledged.
     WriteFailed,
+    /// The reserve holds these, durably, and no others.
+    Reserved {
+        /// Sequences.
+        held: Vec<u64>,
+    },
+    /// These segments may leave the journal, once records that attest it are written.
+    Retirable(Vec<SegmentRetired>),
     /// Records were read back.
     Loaded {
         /// The records.
@@ -187,6 +254,16 @@ pub enum Command {
         roll: Option<Vec<u8>>,
         /// Segments wholly delivered below this may go.
         low_water: u64,
+    },
+    /// Make the reserve hold these and no others, the first ones where not all fit.
+    Reserve {
+        /// Emergencies.
+        records: Vec<Arc<Record>>,
+    },
+    /// Let segments go: records that attest it are written.
+    Retire {
+        /// The last of them.
+        through_segment: u64,
     },
     /// Read records back.
     Load {

@@ -1,14 +1,18 @@
 //! How the loop starts: from a checkpoint and the records after it, never by running rules again.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use protocol::ids::Incarnation;
-use protocol::record::{Body, ChainHead, Delivered, Started};
+use protocol::record::{Body, ChainHead, Delivered, Record, Started};
 
 use super::checkpoint::Checkpoint;
 use super::deliveries::Deliveries;
 use super::downlink::Downlink;
-use super::{Command, Counters, Engine, EngineConfig, Now, Recovered};
+use super::reserve::Reserve;
+use super::upkeep::Upkeep;
+use super::waiting::Withheld;
+use super::{Carried, Command, Counters, Engine, EngineConfig, Now, Recovered, is_emergency};
 use crate::decode::Decoder;
 use crate::home::{Home, Input};
 use crate::jitter::Jitter;
@@ -42,7 +46,7 @@ impl Engine {
             }
         };
         let mut engine_deliveries = deliveries;
-        let mut after_clean_stop = recovered.last_seq == 0;
+        let mut after_clean_stop = recovered.last_seq == 0 && recovered.unwritten.is_empty();
         for record in &recovered.records {
             decoder.apply(&record.at, &record.body);
             home.apply(record);
@@ -53,6 +57,8 @@ impl Engine {
             }
         }
         let outbox = Outbox::new(config.outbox, config.paths, &delivered, recovered.last_seq);
+        let undelivered = |record: &Record| record.seq > delivered.low_water && !delivered.above.contains(&record.seq);
+        let held = recovered.reserved.iter().chain(&recovered.unwritten).map(|record| record.seq).collect();
         let mut engine = Self {
             limits: config.limits,
             decoder,
@@ -70,17 +76,65 @@ impl Engine {
             writing: None,
             write_retry_ms: 0,
             disk_failed: false,
+            records_presses: true,
+            reserve: Reserve::holding(held),
+            withheld: Withheld::default(),
+            upkeep: Upkeep::default(),
+            boot: now.boot,
             roll_due: false,
             waiting: VecDeque::new(),
             delivered_due_ms: None,
             stopping: false,
         };
         let mut commands = Vec::new();
+        // They overtake the backlog that is read back; what stands in it too is the same record.
+        for record in recovered.reserved.into_iter().filter(undelivered) {
+            engine.outbox.offer_unwritten(Arc::new(record));
+        }
+        engine.outbox.known_received(&recovered.received);
+        engine.take_in(now, recovered.unwritten);
         let started = Started { version: config.version, after_clean_stop };
         engine.record(now, None, Body::Started(started));
         engine.pending_urgent = true;
+        engine.name_gaps(now, recovered.gaps);
         engine.handle(now, None, &Input::Started, &mut commands);
         engine.pump(now, &mut commands);
         (engine, commands)
     }
+
+    /// Whether a loop that goes on from a journal standing at `next_seq` can take over from this one, which
+    /// has none: nothing is under way on the disk, and what the centre has not received keeps its number.
+    pub fn can_continue(&self, next_seq: u64) -> bool {
+        let is_idle = self.writing.is_none() && !self.reserve.is_asked() && !self.outbox.is_loading();
+        let mut unreceived = self.unwritten_emergencies().filter(|record| !self.outbox.is_received(record.seq));
+        is_idle && unreceived.all(|record| record.seq >= next_seq)
+    }
+
+    /// What was sealed and not written, for the loop that takes over.
+    pub fn into_carried(self) -> Carried {
+        let records: Vec<_> = self.pending.iter().map(|record| record.as_ref().clone()).collect();
+        let received = records.iter().map(|record| record.seq).filter(|seq| self.outbox.is_received(*seq)).collect();
+        Carried { records, received }
+    }
+
+    /// Folds records that are sealed and not in the journal, and has them written.
+    fn take_in(&mut self, now: &Now, records: Vec<Record>) {
+        for record in records {
+            self.decoder.apply(&record.at, &record.body);
+            self.home.apply(&record);
+            self.deliveries.note(&record);
+            (self.chain.next_seq, self.chain.hash) = (record.seq + 1, record.hash);
+            let record = Arc::new(record);
+            if is_emergency(&record) {
+                self.outbox.offer_unwritten(Arc::clone(&record));
+            }
+            self.pending_since_ms.get_or_insert(now.uptime_ms);
+            self.pending.push_back(record);
+        }
+    }
+}
+
+/// Whether this program understands a checkpoint.
+pub fn understands_checkpoint(bytes: &[u8]) -> bool {
+    Checkpoint::decode(bytes).is_some()
 }

@@ -1,7 +1,7 @@
 //! The way of records to the disk: one write at a time, and the truth when it fails or hangs.
 
 use super::checkpoint::Checkpoint;
-use super::{Command, Engine, Input, Now, Verdict, WRITE_RECORDS_MAX, Writing, is_emergency};
+use super::{Command, Engine, Input, Now, WRITE_RECORDS_MAX, Writing, is_emergency};
 
 impl Engine {
     pub(super) fn written(&mut self, now: &Now, through: u64, segment_bytes: u64, commands: &mut Vec<Command>) {
@@ -11,15 +11,10 @@ impl Engine {
         }
         self.roll_due = segment_bytes >= self.limits.segment_bytes;
         self.write_retry_ms = 0;
-        if self.disk_failed {
-            self.disk_failed = false;
-            self.handle(now, None, &Input::Disk { writable: true }, commands);
-        }
-        while self.waiting.front().is_some_and(|waiting| waiting.seq <= through) {
-            if let Some(waiting) = self.waiting.pop_front() {
-                commands.push(Command::Answer { token: waiting.token, verdict: Verdict::Acknowledge });
-            }
-        }
+        self.disk_failed = false;
+        self.tell_recorded(now, true, commands);
+        self.let_go_written(through, commands);
+        self.retire_attested(commands);
         self.handle(now, None, &Input::Synced(through), commands);
         if self.stopping && self.pending.is_empty() {
             commands.push(Command::Stop);
@@ -35,21 +30,22 @@ impl Engine {
         self.pending_since_ms.get_or_insert(now.uptime_ms);
         self.pending_urgent = true;
         self.write_retry_ms = now.uptime_ms + self.limits.write_retry_ms;
-        if self.stopping {
+        self.disk_fails(commands);
+        // What only the reserve can still keep is put there first.
+        if self.stopping && self.unsafe_emergency().is_none() {
             commands.push(Command::Stop);
         }
-        self.disk_fails(now, commands);
     }
 
-    /// The disk does not take records: emergencies go out all the same and the elder is told the truth.
-    pub(super) fn disk_fails(&mut self, now: &Now, commands: &mut Vec<Command>) {
+    /// The journal does not take records: emergencies go out all the same, and into the reserve. Nobody else waits.
+    pub(super) fn disk_fails(&mut self, commands: &mut Vec<Command>) {
         self.disk_failed = true;
         let writing = self.writing.iter().flat_map(|writing| &writing.records);
         let emergencies: Vec<_> = writing.chain(&self.pending).filter(|record| is_emergency(record)).cloned().collect();
         for record in emergencies {
             self.outbox.offer_unwritten(record);
         }
-        self.handle(now, None, &Input::Disk { writable: false }, commands);
+        self.let_go_safe(commands);
     }
 
     pub(super) fn start_write(&mut self, now_ms: u64, commands: &mut Vec<Command>) {

@@ -21,7 +21,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use protocol::ids::Hash32;
-use protocol::record::Record;
+use protocol::record::{Record, SegmentFate, SegmentRetired};
 
 use catalog::{Segment, aside_name, end_seq, segment_name};
 use format::{Header, header_bytes, put_frame};
@@ -67,32 +67,6 @@ pub struct Written {
     pub segment_bytes: u64,
     /// Whether it has reached its limit and [`Journal::roll`] is due.
     pub roll_due: bool,
-}
-
-/// What became of a segment that is no longer part of the journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// Its file is gone.
-    Deleted,
-    /// Its file is damaged and kept under another name.
-    KeptAside,
-}
-
-/// A segment that left the journal, with what a record needs to attest it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retired {
-    /// Its number.
-    pub segment: u64,
-    /// Sequence of its first record, where its header could be read.
-    pub first_seq: Option<u64>,
-    /// Sequence of its last record.
-    pub last_seq: u64,
-    /// Its length.
-    pub bytes: u64,
-    /// Hash of the last record before the segment that followed it.
-    pub head: Hash32,
-    /// What became of it.
-    pub fate: Fate,
 }
 
 /// Whether the end of the active segment can be appended to.
@@ -344,50 +318,65 @@ impl<S: Storage> Journal<S> {
         (Walk::new(&self.storage, &*self.segments, index, None), None)
     }
 
-    /// Takes old segments out of the journal: those beyond the limits with every record at or below
-    /// `delivered_low_water`. Damaged ones are kept aside under another name. The two newest
-    /// checkpoints and all behind them always stay.
+    /// Old segments that may leave the journal: those beyond the limits with every record at or below
+    /// `delivered_low_water`, oldest first. The two newest checkpoints and all behind them always stay.
+    pub fn retirable(&self, delivered_low_water: u64) -> Vec<SegmentRetired> {
+        let checkpointed = |segment: &Segment| segment.header.as_ref().is_some_and(|header| header.has_checkpoint);
+        let newest = self.segments.iter().rposition(checkpointed).unwrap_or(0);
+        let protected = self.segments[..newest].iter().rposition(checkpointed).unwrap_or(0);
+        let mut kept_bytes = self.bytes();
+        let mut retirable = Vec::new();
+        for index in 0..protected {
+            let Some(segment) = self.retirable_at(index, kept_bytes, delivered_low_water) else { break };
+            kept_bytes -= self.segments[index].bytes;
+            retirable.push(segment);
+        }
+        retirable
+    }
+
+    fn retirable_at(&self, index: usize, kept_bytes: u64, delivered_low_water: u64) -> Option<SegmentRetired> {
+        let segment = &self.segments[index];
+        let last_seq = end_seq(&self.segments, index).saturating_sub(1);
+        let next_header = self.segments[index + 1..].iter().find_map(|segment| segment.header.as_ref())?;
+        let age_ms = self.wall_ms.saturating_sub(next_header.wall_ms);
+        let too_old = next_header.wall_ms > 0 && age_ms > i64::try_from(self.limits.retained_ms).unwrap_or(i64::MAX);
+        if last_seq > delivered_low_water || !(too_old || kept_bytes > self.limits.retained_bytes) {
+            return None;
+        }
+        let damaged = segment.damaged || self.found_damaged.borrow().contains(&segment.number);
+        Some(SegmentRetired {
+            segment: segment.number,
+            first_seq: segment.header.as_ref().map(|header| header.first_seq),
+            last_seq,
+            head: next_header.prev_hash,
+            fate: if damaged { SegmentFate::KeptAside } else { SegmentFate::Deleted },
+        })
+    }
+
+    /// Takes segments up to this one out of the journal, whose records attest it by now: each is deleted,
+    /// or kept under another name where it is damaged. Returns how many went.
     ///
     /// # Errors
-    /// [`JournalError::Io`] when the disk refuses; what was retired before stays so and is not named again.
-    pub fn retire(&mut self, delivered_low_water: u64) -> Result<Vec<Retired>, JournalError> {
-        let mut retired = Vec::new();
-        while let Some(next) = self.next_to_retire(delivered_low_water) {
-            let name = segment_name(next.segment);
-            let done = match next.fate {
-                Fate::Deleted => self.storage.remove(&name),
-                Fate::KeptAside => self.storage.rename(&name, &aside_name(next.segment)),
+    /// [`JournalError::Io`] when the disk refuses; what went before stays gone.
+    pub fn retire(&mut self, through_segment: u64) -> Result<usize, JournalError> {
+        let mut gone = 0;
+        // The newest is never among them: it is appended to.
+        while self.segments.len() > 1
+            && let Some(oldest) = self.segments.first().filter(|oldest| oldest.number <= through_segment)
+        {
+            let name = oldest.name();
+            let damaged = oldest.damaged || self.found_damaged.borrow().contains(&oldest.number);
+            let done = match damaged {
+                false => self.storage.remove(&name),
+                true => self.storage.rename(&name, &aside_name(oldest.number)),
             };
             done.map_err(|source| JournalError::io("retire", &*name, source))?;
             self.segments.remove(0);
             // One by one, so that a power cut never leaves an older segment without a newer one.
             self.storage.sync_dir().map_err(|source| JournalError::io("sync", "the directory", source))?;
-            retired.push(next);
+            gone += 1;
         }
-        Ok(retired)
-    }
-
-    fn next_to_retire(&self, delivered_low_water: u64) -> Option<Retired> {
-        let checkpointed = |segment: &Segment| segment.header.as_ref().is_some_and(|header| header.has_checkpoint);
-        let newest = self.segments.iter().rposition(checkpointed)?;
-        let protected = self.segments[..newest].iter().rposition(checkpointed)?;
-        let oldest = self.segments.first().filter(|_| protected > 0)?;
-        let last_seq = end_seq(&self.segments, 0).saturating_sub(1);
-        let next_header = self.segments[1..].iter().find_map(|segment| segment.header.as_ref())?;
-        let age_ms = self.wall_ms.saturating_sub(next_header.wall_ms);
-        let too_old = next_header.wall_ms > 0 && age_ms > i64::try_from(self.limits.retained_ms).unwrap_or(i64::MAX);
-        if last_seq > delivered_low_water || !(too_old || self.bytes() > self.limits.retained_bytes) {
-            return None;
-        }
-        let damaged = oldest.damaged || self.found_damaged.borrow().contains(&oldest.number);
-        Some(Retired {
-            segment: oldest.number,
-            first_seq: oldest.header.as_ref().map(|header| header.first_seq),
-            last_seq,
-            bytes: oldest.bytes,
-            head: next_header.prev_hash,
-            fate: if damaged { Fate::KeptAside } else { Fate::Deleted },
-        })
+        Ok(gone)
     }
 
     /// The sequence that comes next and the hash of the last record.

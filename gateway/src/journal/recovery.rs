@@ -27,9 +27,9 @@ pub struct Recovery {
     pub unwritten: Vec<Record>,
     /// All other emergencies of the reserve, delivered ones among them.
     pub reserved: Vec<Record>,
-    /// The sequence that comes next, [`Recovery::unwritten`] counted.
+    /// The sequence that comes next in the journal itself; [`Recovery::chain`] counts the reserve too.
     pub next_seq: u64,
-    /// Hash of the last record, [`Recovery::unwritten`] counted.
+    /// Hash of the journal's last record.
     pub head_hash: Hash32,
     /// Numbers since the checkpoint without a record, which no record attests yet.
     pub gaps: Vec<MissingRecords>,
@@ -91,7 +91,6 @@ pub(super) fn open<S: Storage>(
     let tail =
         if put_hopeless_aside(&mut storage, &mut segments, &end, &mut recovery) { Tail::Closed } else { end.tail };
     recovery.wall_ms = latest_wall(&segments, &recovery.records);
-    let (next_seq, head_hash) = (recovery.next_seq, recovery.head_hash);
     let begins = segments.get(base).and_then(|segment| segment.header.as_ref()).map_or(1, |header| header.first_seq);
     recovery.take_reserved(reserved, begins);
     let mut journal = Journal {
@@ -100,8 +99,8 @@ pub(super) fn open<S: Storage>(
         active: segments.last().map(Segment::name).unwrap_or_default(),
         highest,
         tail,
-        next_seq,
-        head_hash,
+        next_seq: recovery.next_seq,
+        head_hash: recovery.head_hash,
         wall_ms: recovery.wall_ms,
         segments,
         buffer: Vec::new(),
@@ -133,11 +132,13 @@ impl Recovery {
             }
             self.reserved.push(record);
         }
-        if let Some(last) = self.unwritten.last() {
-            self.next_seq = last.seq.saturating_add(1);
-            self.head_hash = last.hash;
-        }
         self.find_gaps(begins);
+    }
+
+    /// Where the chain goes on: the sequence that comes next and the hash of the last record, those that
+    /// stand in the reserve only counted.
+    pub fn chain(&self) -> (u64, Hash32) {
+        self.unwritten.last().map_or((self.next_seq, self.head_hash), |last| (last.seq.saturating_add(1), last.hash))
     }
 
     /// Finds every jump in the numbers that no record attests.
@@ -149,7 +150,7 @@ impl Recovery {
             false => MissingCause::NeverWritten,
         };
         let mut expected = begins;
-        for seq in self.records.iter().chain(&self.unwritten).map(|record| record.seq).chain([self.next_seq]) {
+        for seq in self.records.iter().chain(&self.unwritten).map(|record| record.seq).chain([self.chain().0]) {
             let (first_seq, last_seq) = (expected, seq.saturating_sub(1));
             expected = seq.saturating_add(1);
             let is_attested = attested.iter().any(|(first, last)| *first <= first_seq && last_seq <= *last);

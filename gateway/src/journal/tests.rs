@@ -1,6 +1,7 @@
 mod crash;
 mod damage;
 mod format;
+mod reserve;
 
 use proptest::prelude::*;
 use protocol::ids::Incarnation;
@@ -31,7 +32,8 @@ struct Pen(ChainHead);
 
 impl Pen {
     fn at(recovery: &Recovery) -> Self {
-        Self(ChainHead { incarnation: Incarnation(5), next_seq: recovery.next_seq, hash: recovery.head_hash })
+        let (next_seq, hash) = recovery.chain();
+        Self(ChainHead { incarnation: Incarnation(5), next_seq, hash })
     }
 
     fn record(&mut self) -> Record {
@@ -143,11 +145,13 @@ fn a_segment_is_retired_only_when_delivered_and_never_the_two_newest_checkpoints
     let disk = SimStorage::new();
     let all = three_segments(&disk);
     let (mut journal, _) = open(&disk);
-    assert_eq!(journal.retire(3).unwrap(), []);
-    let retired = journal.retire(u64::MAX).unwrap();
+    assert_eq!(journal.retirable(3), []);
+    let retired = journal.retirable(u64::MAX);
     assert_eq!(retired.len(), 1);
+    assert_eq!(journal.read(1, 100).unwrap(), all, "nothing goes before it is attested");
+    assert_eq!(journal.retire(retired[0].segment).unwrap(), 1);
     assert_eq!((retired[0].segment, retired[0].first_seq, retired[0].last_seq), (1, Some(1), 4));
-    assert_eq!((retired[0].head, retired[0].fate), (all[3].hash, Fate::Deleted));
+    assert_eq!((retired[0].head, retired[0].fate), (all[3].hash, SegmentFate::Deleted));
     assert_eq!(journal.read(1, 100).unwrap(), all[4..]);
     let (_, recovery) = open(&disk);
     assert_eq!((recovery.records.as_slice(), recovery.damage.as_slice()), (&all[8..], &[][..]));
@@ -161,18 +165,49 @@ fn retention_keeps_delivered_segments_by_size_and_lets_them_go_by_age() {
     let disk = SimStorage::new();
     three_segments(&disk);
     let roomy = JournalLimits { retained_bytes: 1 << 20, ..SMALL };
-    let (mut journal, recovery) = Journal::open(disk.clone(), roomy).unwrap();
-    assert_eq!(journal.retire(u64::MAX).unwrap(), []);
+    let (journal, recovery) = Journal::open(disk.clone(), roomy).unwrap();
+    assert_eq!(journal.retirable(u64::MAX), []);
     let month = JournalLimits { retained_ms: 30 * 24 * 3_600_000, ..roomy };
     drop(journal);
     let (mut journal, _) = Journal::open(disk, month).unwrap();
-    assert_eq!(journal.retire(u64::MAX).unwrap(), []);
+    assert_eq!(journal.retirable(u64::MAX), []);
     let mut pen = Pen::at(&recovery);
     let mut late = stamp(13);
     late.wall_ms += 31 * 24 * 3_600_000;
     let record = pen.0.seal(late, None, Body::Stopped).unwrap();
     journal.write(&[record]).unwrap();
-    assert_eq!(journal.retire(u64::MAX).unwrap().len(), 1);
+    assert_eq!(journal.retirable(u64::MAX).len(), 1);
+}
+
+#[test]
+fn neither_age_nor_size_ever_drops_a_segment_with_an_undelivered_record() {
+    let disk = SimStorage::new();
+    let all = three_segments(&disk);
+    let greedy = JournalLimits { retained_bytes: 0, retained_ms: 0, ..SMALL };
+    let (mut journal, recovery) = Journal::open(disk.clone(), greedy).unwrap();
+    let mut pen = Pen::at(&recovery);
+    for _ in 0..3 {
+        journal.roll(b"state").unwrap();
+        journal.write(&pen.records(2)).unwrap();
+    }
+    for low_water in 0..all.len() as u64 {
+        let retirable = journal.retirable(low_water);
+        assert!(retirable.iter().all(|segment| segment.last_seq <= low_water), "{low_water}: {retirable:?}");
+        assert_eq!(retirable.len() as u64, low_water / 4, "a segment goes with its last record's receipt");
+    }
+}
+
+#[test]
+fn a_checkpoint_that_is_not_understood_is_replaced_by_the_records_before_it() {
+    let disk = SimStorage::new();
+    let all = three_segments(&disk);
+    for (understood, checkpoint, from) in
+        [(&b"state before 5"[..], Some(&b"state before 5"[..]), 4), (b"nothing", None, 0)]
+    {
+        let (_, recovery) = Journal::open_with(disk.clone(), SMALL, |bytes| bytes == understood).unwrap();
+        assert_eq!(recovery.checkpoint.as_deref(), checkpoint);
+        assert_eq!(recovery.records, all[from..]);
+    }
 }
 
 #[test]
@@ -186,8 +221,9 @@ fn a_damaged_segment_is_kept_aside_when_its_time_comes() {
     let (mut journal, recovery) = open(&disk);
     assert_eq!(recovery.damage, [], "older than the checkpoint: found when it is read");
     assert_eq!(seqs(&journal.read(1, 100).unwrap()), [1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12]);
-    let retired = journal.retire(u64::MAX).unwrap();
-    assert_eq!(retired[0].fate, Fate::KeptAside);
+    let retired = journal.retirable(u64::MAX);
+    assert_eq!(retired[0].fate, SegmentFate::KeptAside);
+    journal.retire(retired[0].segment).unwrap();
     assert_eq!(disk.read(&aside_name(1)).unwrap(), content);
     let (mut journal, recovery) = open(&disk);
     assert_eq!((recovery.kept_aside, recovery.damage.as_slice()), (1, &[][..]));

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use gateway::engine::{Command, Completion, Engine, Now, Recovered};
+use gateway::engine::{Command, Completion, Engine, Now, Recovered, understands_checkpoint};
 use gateway::journal::sim_storage::{CrashModel, DiskOp, SimStorage};
 use gateway::journal::{Journal, JournalLimits, verify};
 use protocol::ids::{GatewayId, Incarnation};
@@ -115,6 +115,7 @@ impl Home {
         for op in [
             DiskOp::Create,
             DiskOp::Append,
+            DiskOp::Overwrite,
             DiskOp::Sync,
             DiskOp::SyncDir,
             DiskOp::Rename,
@@ -141,7 +142,7 @@ impl World {
         if std::mem::take(&mut at.booting) {
             at.boot_ms = self.now_ms;
         }
-        let opened = Journal::open(at.storage.clone(), limits());
+        let opened = Journal::open_with(at.storage.clone(), limits(), understands_checkpoint);
         let (journal, recovery) = match opened {
             Ok(opened) => opened,
             Err(error) => {
@@ -162,12 +163,7 @@ impl World {
         }
         // What an unmended end holds may stand in the killed run's memory only.
         let mended = recovery.unmended.is_none();
-        let recovered = Recovered {
-            checkpoint: recovery.checkpoint,
-            records: recovery.records,
-            last_seq: recovery.next_seq - 1,
-            hash: recovery.head_hash,
-        };
+        let recovered = Recovered::from(recovery);
         self.watch.recovered(home, &recovered, mended, self.now_ms);
         let incarnation = Incarnation(self.dice.throw());
         let now = at.clocks(self.now_ms);
@@ -286,6 +282,11 @@ impl World {
                     self.note_records(home, &records);
                     self.ask_disk(home, DiskTask::Write { records, roll, low_water });
                 }
+                Command::Reserve { records } => {
+                    self.note_records(home, &records);
+                    self.ask_disk(home, DiskTask::Reserve { records });
+                }
+                Command::Retire { through_segment } => self.ask_disk(home, DiskTask::Retire { through_segment }),
                 Command::Load { from_seq, limit } => self.ask_disk(home, DiskTask::Load { from_seq, limit }),
                 Command::Answer { token, verdict } => self.answered(home, token, verdict),
                 Command::Send { request, path, sent, records } => {

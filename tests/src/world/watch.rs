@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cloud_bridge::store::FeedItem;
-use gateway::engine::Recovered;
+use gateway::engine::{EngineLimits, Recovered};
 use gateway::journal::dump;
 use gateway::journal::sim_storage::{CrashModel, SimStorage};
 use protocol::downlink::OrderProgress;
@@ -204,6 +204,12 @@ impl Watch {
         }
     }
 
+    /// The reserve said that these are durable.
+    pub(super) fn reserved(&mut self, home: usize, records: &[Arc<Record>]) {
+        let at = &mut self.homes[home];
+        records.iter().for_each(|record| at.durable(record));
+    }
+
     /// A gateway starts with what its journal gave back.
     pub(super) fn recovered(&mut self, home: usize, recovered: &Recovered, mended: bool, now_ms: u64) {
         let at = &mut self.homes[home];
@@ -211,8 +217,9 @@ impl Watch {
         let mut lost = (recovered.last_seq < at.written_through)
             .then(|| format!("written through {}, found through {}", at.written_through, recovered.last_seq));
         let first = recovered.records.first().map_or(recovered.last_seq + 1, |record| record.seq);
-        let held: BTreeSet<LocalKey> = recovered.records.iter().map(Record::key).collect();
-        for record in recovered.records.iter().filter(|_| mended) {
+        let found = || recovered.records.iter().chain(&recovered.unwritten).chain(&recovered.reserved);
+        let held: BTreeSet<LocalKey> = found().map(Record::key).collect();
+        for record in found().filter(|_| mended) {
             at.durable(record);
         }
         let in_checkpoint = |key: &LocalKey| recovered.checkpoint.is_some() && key.seq < first;
@@ -287,10 +294,10 @@ impl Watch {
     }
 
     /// A press was acknowledged to its button.
-    pub(super) fn acknowledged(&mut self, press: PressId, now_ms: u64, storage: &SimStorage) {
+    pub(super) fn acknowledged(&mut self, press: PressId, now_ms: u64, disk_fails: bool, storage: &SimStorage) {
         let note = &mut self.presses[press];
         note.acknowledged = true;
-        let (home, kind) = (note.home, note.kind);
+        let (home, kind, at_ms) = (note.home, note.kind, note.at_ms);
         let keys = note.keys.clone();
         let at = &self.homes[home];
         let durable = |key: &LocalKey| {
@@ -306,7 +313,11 @@ impl Watch {
         if (kind == PressKind::Unsure && !keys.iter().any(known)) || keys.iter().any(committed) {
             return;
         }
+        // What neither disk nor centre has taken for two waits is let pass, so that it is not all that is heard
+        // of its bridge; nobody was told that it is recorded, and it promises nothing.
+        let let_pass = disk_fails && now_ms >= at_ms + 2 * EngineLimits::default().acknowledge_wait_ms;
         match keys.iter().find(|key| durable(key)) {
+            None if let_pass => self.presses[press].acknowledged = false,
             None => {
                 let what = format!("press {press} was acknowledged; its records are {keys:?}");
                 self.violated(Invariant::AcknowledgedIsSafe, now_ms, home, what);

@@ -28,7 +28,8 @@ fn live(disk: &mut SimStorage, told: &mut Told, steps: u32, mut before_step: imp
                 let _ = journal.roll(&next_seq.to_le_bytes());
                 // A retired record counts as delivered from the call on, whatever it returns.
                 told.delivered = told.confirmed.iter().rev().nth(3).map_or(0, |record| record.seq);
-                let _ = journal.retire(told.delivered);
+                let through = journal.retirable(told.delivered).last().map_or(0, |segment| segment.segment);
+                let _ = journal.retire(through);
             }
         }
     }
@@ -181,7 +182,8 @@ fn a_power_cut_while_segments_are_retired_leaves_no_hole() {
         let mut disk = whole.image();
         let (mut journal, _) = open(&disk);
         disk.halt_after(Some(halt));
-        let _ = journal.retire(u64::MAX);
+        let through = journal.retirable(u64::MAX).last().unwrap().segment;
+        let _ = journal.retire(through);
         disk.crash(CrashModel::Some, seed);
         assert_eq!(open(&disk).1.damage, [], "cut at {halt}, seed {seed}");
     }

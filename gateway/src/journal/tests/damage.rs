@@ -103,6 +103,7 @@ fn a_bit_flipped_at_every_byte_loses_at_most_its_own_record_and_says_where() {
             let named = match struck {
                 Some(struck) => report.damage.iter().any(|damage| {
                     matches!(damage, Damage::Skipped { segment: of, offset, .. }
+                        | Damage::UnreadableTail { segment: of, offset, .. }
                         if *of == segment && *offset == frames[struck].1)
                 }),
                 None => {

@@ -55,7 +55,7 @@ fn no_byte_of_a_magic_occurs_in_text() {
 }
 
 /// Rewrites the envelope at `at` to another version, as a newer program would.
-fn make_newer(content: &mut [u8], at: usize, magic: [u8; 4], version_at: usize) {
+pub(super) fn make_newer(content: &mut [u8], at: usize, magic: [u8; 4], version_at: usize) {
     let envelope = Envelope::read(magic, &content[at..]).unwrap();
     let end = at + ENVELOPE_BYTES + envelope.payload_bytes;
     content[at + version_at] += 1;

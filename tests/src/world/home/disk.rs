@@ -14,6 +14,8 @@ use super::prefix;
 #[derive(Debug)]
 pub(super) enum DiskTask {
     Write { records: Vec<Arc<Record>>, roll: Option<Vec<u8>>, low_water: u64 },
+    Reserve { records: Vec<Arc<Record>> },
+    Retire { through_segment: u64 },
     Load { from_seq: u64, limit: usize },
 }
 
@@ -73,9 +75,21 @@ impl World {
                 if let Some(checkpoint) = roll {
                     // As the journal's thread does it: the new segment begins after the answer was given.
                     if process.journal.roll(&checkpoint).is_ok() {
-                        let _ = process.journal.retire(low_water);
+                        let retirable = process.journal.retirable(low_water);
+                        if !retirable.is_empty() {
+                            at.inbox.push_back(Completion::Retirable(retirable));
+                        }
                     }
                 }
+            }
+            DiskTask::Reserve { records } => {
+                let held = process.journal.reserve(&records).held;
+                let records: Vec<_> = records.into_iter().filter(|record| held.contains(&record.seq)).collect();
+                self.watch.reserved(home, &records);
+                at.inbox.push_back(Completion::Reserved { held });
+            }
+            DiskTask::Retire { through_segment } => {
+                let _ = process.journal.retire(through_segment);
             }
             DiskTask::Load { from_seq, limit } => {
                 let completion = match process.journal.read(from_seq, limit) {
@@ -103,13 +117,23 @@ impl World {
         let at = &mut self.homes[home];
         at.unconfirmed = true;
         at.storage.halt_after(Some(changes));
-        if let Some(process) = &mut at.process
-            && let Some(DiskTask::Write { records, roll, low_water }) = process.disk.pop_front()
-            && process.journal.write(&records).is_ok()
-            && let Some(checkpoint) = roll
-            && process.journal.roll(&checkpoint).is_ok()
-        {
-            let _ = process.journal.retire(low_water);
+        if let Some(process) = &mut at.process {
+            match process.disk.pop_front() {
+                Some(DiskTask::Write { records, roll, .. }) => {
+                    if process.journal.write(&records).is_ok()
+                        && let Some(checkpoint) = roll
+                    {
+                        let _ = process.journal.roll(&checkpoint);
+                    }
+                }
+                Some(DiskTask::Reserve { records }) => {
+                    process.journal.reserve(&records);
+                }
+                Some(DiskTask::Retire { through_segment }) => {
+                    let _ = process.journal.retire(through_segment);
+                }
+                Some(DiskTask::Load { .. }) | None => {}
+            }
         }
         let death = loop {
             let death = self.draw_death();

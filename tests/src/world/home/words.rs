@@ -34,6 +34,8 @@ pub(super) fn brief(completion: &Completion) -> String {
         | Completion::Polled(Err(_))
         | Completion::Written { .. }
         | Completion::WriteFailed
+        | Completion::Reserved { .. }
+        | Completion::Retirable(_)
         | Completion::LoadFailed
         | Completion::Told { .. }
         | Completion::Woken
@@ -54,7 +56,8 @@ pub(super) fn brief_command(command: &Command) -> String {
         Command::Send { request, path, records, .. } => {
             format!("send request {request} on path {path} [{}]", list(records))
         }
-        Command::Load { .. } | Command::Answer { .. } | Command::Poll { .. } | Command::Tell { .. } | Command::Stop => {
+        Command::Reserve { records } => format!("reserve [{}]", list(records)),
+        Command::Retire { .. } | Command::Load { .. } | Command::Answer { .. } | Command::Poll { .. } | Command::Tell { .. } | Command::Stop => {
             format!("{command:?}")
         }
     }
