@@ -81,7 +81,7 @@ fn an_offset_from_utc_that_no_place_has_is_refused() {
     check(
         &format!("{GOOD}[home]\nutc_offset_minutes = -721\n"),
         expect![[r#"
-            line 12: home.utc_offset_minutes: -721 is outside -720 to 840; the default is 480
+            line 13: home.utc_offset_minutes: -721 is outside -720 to 840; the default is 480
         "#]],
     );
     let west = GatewayConfig::read(&format!("{GOOD}[home]\nutc_offset_minutes = -300\n")).unwrap();
