@@ -48,6 +48,9 @@ struct Cli {
     /// Cuts checked at once; one a core when left out.
     #[arg(long)]
     workers: Option<usize>,
+    /// Take the programs as they lie beside this one instead of building them first.
+    #[arg(long)]
+    no_build: bool,
     /// Repeat one cut of a recording that was kept after a violation.
     #[arg(long, value_name = "FILE", requires_all = ["at", "model", "cut_seed", "workloads"])]
     again: Option<PathBuf>,
@@ -82,7 +85,7 @@ fn begin(cli: &Cli) -> anyhow::Result<ExitCode> {
         eprintln!("*** Nothing was shown about power cuts by this run.\n");
         return Ok(ExitCode::SUCCESS);
     }
-    if !enclosure::is_inside() {
+    if !enclosure::is_inside() && !cli.no_build {
         build()?;
     }
     match enclosure::enter()? {
@@ -157,7 +160,10 @@ fn inside(cli: &Cli, dir: &Path) -> anyhow::Result<ExitCode> {
         println!("VIOLATED: the control holds, so that these cuts show nothing");
         return Ok(ExitCode::FAILURE);
     }
-    println!("no acknowledged press lost, none doubled, every start succeeded; the control lost {} of {}", caught.lost, caught.cuts);
+    println!(
+        "no acknowledged press lost, none doubled, every start succeeded; the control lost {} of {}",
+        caught.lost, caught.cuts
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -209,7 +215,12 @@ fn tell(recordings: &[(Workload, Recorded)], failures: &[Failure], seed: u64) ->
         for violation in &failure.violations {
             println!("  {violation}");
         }
-        println!("  again: cargo powercut --workload {} --again {} {}", workload.name(), path.display(), failure.job.cut);
+        println!(
+            "  again: cargo powercut --workload {} --again {} {}",
+            workload.name(),
+            path.display(),
+            failure.job.cut
+        );
     }
     println!("{} cuts violated; seed {seed}", failures.len());
     Ok(ExitCode::FAILURE)

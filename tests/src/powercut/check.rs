@@ -199,7 +199,7 @@ fn read(data_dir: &Path, outcome: &mut Outcome) -> anyhow::Result<Vec<Record>> {
 
 /// Where each press is, in the journal or at the centre.
 fn whereabouts(truth: &Truth, records: &[Record]) -> (Made, Made) {
-    (made(records), made(&truth.arrived))
+    (made(records), made(truth.arrived.iter().map(|record| &**record)))
 }
 
 fn judge(workload: Workload, truth: &Truth, records: &[Record], outcome: &mut Outcome) {

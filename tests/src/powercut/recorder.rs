@@ -37,7 +37,8 @@ impl Recorder {
     pub async fn start(port: u16, centre: String, log: BlockLog) -> anyhow::Result<Self> {
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().context("no HTTP client")?;
         let recorder = Self(Arc::new(Between { log, centre, client, away: AtomicBool::new(false) }));
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.context("the recorder cannot listen")?;
+        let listener =
+            tokio::net::TcpListener::bind(("127.0.0.1", port)).await.context("the recorder cannot listen")?;
         let router = Router::new().fallback(pass).with_state(recorder.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(recorder)

@@ -183,8 +183,7 @@ impl Stage {
         let next = self.buttons.packet();
         self.buttons = buttons(&self.setup, self.log.clone()).await.map_err(anyhow::Error::msg)?;
         while self.buttons.packet() < next {}
-        self.lamp =
-            lamp(&self.setup, self.log.clone(), Arc::clone(&self.alone)).await.map_err(anyhow::Error::msg)?;
+        self.lamp = lamp(&self.setup, self.log.clone(), Arc::clone(&self.alone)).await.map_err(anyhow::Error::msg)?;
         Ok(())
     }
 

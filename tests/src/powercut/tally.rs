@@ -103,15 +103,42 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns = ["cuts", "centre", "lost", "doubled", "no start", "no mount", "no ack", "orders", "e2fsck", "damage", "twice"];
+        let columns = [
+            "cuts", "centre", "lost", "doubled", "no start", "no mount", "no ack", "orders", "e2fsck", "damage",
+            "twice",
+        ];
         write!(f, "{:<20} {:<6}", "workload", "model")?;
         for column in columns {
             write!(f, " {column:>8}")?;
         }
         let mut line = |workload: &str, model: &str, count: &Count| {
             write!(f, "\n{workload:<20} {model:<6}")?;
-            let Count { cuts, with_centre, lost, doubled, start_failed, unmountable, unanswered, at_centre, repaired, named_damage, recounted } = count;
-            let numbers = [cuts, with_centre, lost, doubled, start_failed, unmountable, unanswered, at_centre, repaired, named_damage, recounted];
+            let Count {
+                cuts,
+                with_centre,
+                lost,
+                doubled,
+                start_failed,
+                unmountable,
+                unanswered,
+                at_centre,
+                repaired,
+                named_damage,
+                recounted,
+            } = count;
+            let numbers = [
+                cuts,
+                with_centre,
+                lost,
+                doubled,
+                start_failed,
+                unmountable,
+                unanswered,
+                at_centre,
+                repaired,
+                named_damage,
+                recounted,
+            ];
             numbers.iter().try_for_each(|number| write!(f, " {number:>8}"))
         };
         for ((workload, model), count) in &self.0 {

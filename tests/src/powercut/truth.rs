@@ -2,6 +2,7 @@
 //! what the centre had been sent.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use protocol::ids::LocalKey;
 use protocol::record::{Body, Record};
@@ -19,7 +20,7 @@ pub struct Recorded {
     /// The disk and its log.
     pub recording: Recording,
     /// Records that arrived at the centre, each with the place of its first arrival in the log.
-    arrivals: Vec<(usize, Record)>,
+    arrivals: Vec<(usize, Arc<Record>)>,
 }
 
 /// What was known at one place of the log.
@@ -30,7 +31,7 @@ pub struct Truth {
     /// Presses of which somebody was told that they are recorded.
     pub promised: BTreeSet<u16>,
     /// What the centre may have.
-    pub arrived: Vec<Record>,
+    pub arrived: Vec<Arc<Record>>,
     /// What the workload was doing.
     pub doing: String,
 }
@@ -67,7 +68,7 @@ impl Recorded {
             }
         }
         let arrived = self.arrivals.iter().take_while(|(index, _)| *index < at);
-        truth.arrived = arrived.map(|(_, record)| record.clone()).collect();
+        truth.arrived = arrived.map(|(_, record)| Arc::clone(record)).collect();
         truth
     }
 }

@@ -65,7 +65,7 @@ impl Workload {
     fn extra_toml(self) -> &'static str {
         match self {
             Self::RollAndRetire => SMALL_SEGMENTS,
-            _ => "",
+            Self::FirstStart | Self::SosUnderTelemetry | Self::HistoryRebuild | Self::DiskFull | Self::Shutdown => "",
         }
     }
 }

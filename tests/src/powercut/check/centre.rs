@@ -1,6 +1,7 @@
 //! The real centre behind the cuts: for every cut a gateway of its own, so that one centre serves all.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use protocol::record::Record;
 use protocol::uplink::{UplinkAnswer, UplinkRequest};
@@ -65,7 +66,7 @@ impl CentreSide {
     ///
     /// # Errors
     /// When it does not take it.
-    pub async fn hand_over(&self, arrived: &[Record]) -> Result<(), Failed> {
+    pub async fn hand_over(&self, arrived: &[Arc<Record>]) -> Result<(), Failed> {
         let (name, token) = self.gateway()?;
         let sender = Desk::new(&self.base, token)?;
         for records in arrived.chunks(BATCH) {

@@ -41,7 +41,7 @@ fn a_promised_press_must_be_somewhere() {
     assert_eq!(judged(Workload::FirstStart, &truth, &[first.clone(), second.clone()]).violations, []);
     assert_eq!(judged(Workload::FirstStart, &truth, std::slice::from_ref(&first)).violations, [Violation::Lost(2)]);
     // Retired from the journal once the centre had it.
-    let truth = Truth { arrived: vec![second], ..truth };
+    let truth = Truth { arrived: vec![second.into()], ..truth };
     assert_eq!(judged(Workload::RollAndRetire, &truth, &[first]).violations, []);
 }
 
@@ -52,9 +52,9 @@ fn a_press_with_two_records_is_doubled_wherever_they_are() {
     let truth = Truth { pressed: vec![1], ..Truth::default() };
     let both = [first.clone(), again.clone()];
     assert_eq!(judged(Workload::FirstStart, &truth, &both).violations, [Violation::Doubled(1)]);
-    let truth = Truth { pressed: vec![1], arrived: vec![first.clone()], ..Truth::default() };
-    assert_eq!(judged(Workload::FirstStart, &truth, &[first.clone()]).violations, []);
-    assert_eq!(judged(Workload::FirstStart, &truth, &[again.clone()]).violations, [Violation::Doubled(1)]);
+    let truth = Truth { pressed: vec![1], arrived: vec![first.clone().into()], ..Truth::default() };
+    assert_eq!(judged(Workload::FirstStart, &truth, std::slice::from_ref(&first)).violations, []);
+    assert_eq!(judged(Workload::FirstStart, &truth, std::slice::from_ref(&again)).violations, [Violation::Doubled(1)]);
     // Only a disk that could not take it excuses this, and only a press that nobody was promised.
     let excused = judged(Workload::DiskFull, &truth, std::slice::from_ref(&again));
     assert_eq!((excused.violations, excused.recounted), (vec![], 1));

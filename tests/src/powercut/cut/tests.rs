@@ -44,7 +44,8 @@ fn a_torn_block_holds_old_and_new_sectors() {
 #[test]
 fn an_earlier_version_may_outlive_a_later_one() {
     let recording = recording(vec![write(0, 1), write(0, 2)]);
-    let seen: std::collections::BTreeSet<_> = (0..200).map(|seed| firsts(&recording, Model::Some, 2, seed)[0]).collect();
+    let seen: std::collections::BTreeSet<_> =
+        (0..200).map(|seed| firsts(&recording, Model::Some, 2, seed)[0]).collect();
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 1, 2]);
 }
 
