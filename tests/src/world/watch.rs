@@ -188,7 +188,11 @@ impl Watch {
             | Body::Reassured(_)
             | Body::Link { .. }
             | Body::Delivered(_)
-            | Body::DeviceListed(_) => {}
+            | Body::DeviceListed(_)
+            | Body::SaidFine(_)
+            | Body::Mains(_)
+            | Body::Restored(_)
+            | Body::Tested(_) => {}
         }
     }
 
@@ -258,7 +262,11 @@ impl Watch {
                 | Body::Resolved(_)
                 | Body::Link { .. }
                 | Body::Delivered(_)
-                | Body::DeviceListed(_) => {}
+                | Body::DeviceListed(_)
+            | Body::SaidFine(_)
+            | Body::Mains(_)
+            | Body::Restored(_)
+            | Body::Tested(_) => {}
             }
         }
     }
@@ -363,7 +371,11 @@ impl HomeWatch {
             | Body::Reassured(_)
             | Body::Link { .. }
             | Body::Delivered(_)
-            | Body::DeviceListed(_) => {}
+            | Body::DeviceListed(_)
+            | Body::SaidFine(_)
+            | Body::Mains(_)
+            | Body::Restored(_)
+            | Body::Tested(_) => {}
         }
     }
 }
