@@ -223,7 +223,7 @@ impl Home {
                 let record = self.visits.verify(now, message, evidence, &self.rules.visit);
                 effects.push(Effect::Record(Body::Visit(record)));
             }
-Input::Cancel(device) => {
+            Input::Cancel(device) => {
                 self.pre_alarms.cancel(device, &mut effects);
                 // "I'm fine" is no cancel of a call: the dispatcher is told of it, and decides.
                 if self.call_open() {
