@@ -55,7 +55,8 @@ impl Dispatch {
     }
 
     pub(super) fn end_mains_hold(&mut self, fx: &mut Effects) {
-        let Some(loss) = self.mains.clone().filter(|loss| loss.due_ms().is_some_and(|due_ms| due_ms <= fx.now())) else {
+        let Some(loss) = self.mains.clone().filter(|loss| loss.due_ms().is_some_and(|due_ms| due_ms <= fx.now()))
+        else {
             return;
         };
         let reason = if loss.order.is_none() { Reason::MainsLost } else { Reason::MainsLostLong };

@@ -11,7 +11,6 @@ use protocol::stage::Stage;
 use protocol::trigger::{Reason, TriggerKind};
 use protocol::visit::{Grade, Method, VisitAct, VisitException, VisitRecord};
 
-
 use super::effect::state_name;
 use super::*;
 

@@ -38,8 +38,7 @@ impl Watch {
             let silent = self.heartbeats().fallen_silent(self.clock.now_ms());
             for (gateway, since_ms) in silent {
                 let risk = self.high_risk.contains(&gateway);
-                let order_after_ms =
-                    if risk { self.rules.high_risk_order_after_ms } else { self.rules.order_after_ms };
+                let order_after_ms = if risk { self.rules.high_risk_order_after_ms } else { self.rules.order_after_ms };
                 let change = LinkChange::Silent { since_ms, order_after_ms };
                 let request = Request::Link { gateway: gateway.clone(), change };
                 match self.writer.ask(request).await {

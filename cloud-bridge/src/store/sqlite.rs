@@ -14,8 +14,7 @@ use crate::dispatch::effect::{VisitRow, state_name};
 use crate::dispatch::{Dispatch, WorkOrder};
 
 /// Schema changes in order; a database knows how many it has by its `user_version`.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_silence.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_silence.sql")];
 
 /// How long a statement waits for another process that holds the file, milliseconds.
 const BUSY_MS: u64 = 5_000;
@@ -145,8 +144,7 @@ impl Reads for SqliteStore {
 
     fn gateways(&mut self) -> Result<Vec<(GatewayId, bool)>, StoreError> {
         let sql = "SELECT gateway, silent_since_ms IS NOT NULL FROM homes ORDER BY gateway";
-        let found: Vec<(String, bool)> =
-            self.all("list gateways", sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let found: Vec<(String, bool)> = self.all("list gateways", sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let id = |(id, silent): (String, bool)| {
             id.parse().map(|id| (id, silent)).map_err(|_| StoreError::Invalid { what: "gateway id" })
         };

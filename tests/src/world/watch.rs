@@ -264,10 +264,10 @@ impl Watch {
                 | Body::Link { .. }
                 | Body::Delivered(_)
                 | Body::DeviceListed(_)
-            | Body::SaidFine(_)
-            | Body::Mains(_)
-            | Body::Restored(_)
-            | Body::Tested(_) => {}
+                | Body::SaidFine(_)
+                | Body::Mains(_)
+                | Body::Restored(_)
+                | Body::Tested(_) => {}
             }
         }
     }

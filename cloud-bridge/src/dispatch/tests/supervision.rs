@@ -105,12 +105,8 @@ fn im_fine_never_cancels_a_press_and_stands_before_the_dispatcher() {
 fn a_cleared_hazard_is_noted_on_its_order_and_closes_nothing() {
     let mut play = Play::new();
     play.trigger(1, TriggerKind::Smoke, Reason::SensorAlarm, None);
-    let over = Restored {
-        kind: TriggerKind::Smoke,
-        device: "smoke kitchen".into(),
-        room: None,
-        reason: Reason::SensorAlarm,
-    };
+    let over =
+        Restored { kind: TriggerKind::Smoke, device: "smoke kitchen".into(), room: None, reason: Reason::SensorAlarm };
     play.at(90).record("smoke is over #2", 2, Some(0), Body::Restored(over));
     play.tells(expect![[r#"
         0s trigger #1 Smoke
