@@ -107,10 +107,11 @@ impl GatewayConfig {
         devices(reading, root, &mut decoder, &mut home_rules);
         decoder.rules = rules::read(reading, root, &mut home_rules);
         let intake = intake::read(reading, root, &decoder, gateway.as_ref());
-        home(reading, root, &mut home_rules.visit);
+        home(reading, root, &mut home_rules);
         visits(reading, root, &mut home_rules.visit);
-        let (outbox, limits) = times(reading, root, &mut home_rules);
+        let (outbox, mut limits) = times(reading, root, &mut home_rules);
         let journal = journal(reading, root);
+        limits.segment_bytes = journal.segment_bytes;
         let mut status = root.table(reading, "status");
         let status_listen = address(reading, &mut status, "listen", SocketAddr::from(([127, 0, 0, 1], 9180)));
         status.finish(reading);
@@ -251,8 +252,10 @@ fn devices<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, decoder: &mut De
     }
 }
 
-fn home<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut VisitRules) {
+fn home<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRules) {
     let mut table = root.table(reading, "home");
+    rules.utc_offset_minutes = table.signed(reading, "utc_offset_minutes", -720..=840, 480) as i32;
+    let rules = &mut rules.visit;
     let latitude = table.decimal(reading, "latitude", -90.0..=90.0);
     let longitude = table.decimal(reading, "longitude", -180.0..=180.0);
     rules.geofence_m = table.number(reading, "geofence_m", 30..=1_000, 150) as u32;
@@ -320,7 +323,8 @@ fn times<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRu
 fn journal<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> JournalLimits {
     let mut table = root.table(reading, "journal");
     let limits = JournalLimits {
-        retained_bytes: table.number(reading, "retained_mb", 8..=4_096, 64) << 20,
+        segment_bytes: table.number(reading, "segment_kb", 64..=4_096, 1_024) << 10,
+        retained_bytes: table.number(reading, "retained_mb", 1..=4_096, 64) << 20,
         retained_ms: table.number(reading, "retained_days", 1..=3_650, 180) * 24 * 3_600_000,
         ..JournalLimits::default()
     };

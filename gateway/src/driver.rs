@@ -21,6 +21,7 @@ use crate::intake::{Announcement, INTAKE_QUEUE_MAX, Incoming, canary, embedded, 
 use crate::journal::{JournalError, Recovery};
 use crate::journal_thread::JournalRequest;
 use crate::status;
+use crate::uplink::validity::TrueTime;
 use crate::uplink::{CentreClient, UplinkError};
 
 mod disk;
@@ -120,9 +121,10 @@ pub struct Draw {
 pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bool>) -> Result<(), DriverError> {
     let clock = Clock::new();
     let (completions, mut completed) = mpsc::unbounded_channel();
-    let Disk { recovered, journal, mut found, history, .. } =
+    let Disk { recovered, journal, mut found, history, wall_ms } =
         disk::open(&config, clock.now().wall_ms, completions.clone())?;
-    let centre = CentreClient::new(config.gateway.clone(), &config.centre).map_err(DriverError::Uplink)?;
+    let true_time = Arc::new(TrueTime::after(wall_ms));
+    let centre = CentreClient::new(config.gateway.clone(), &config.centre, &true_time).map_err(DriverError::Uplink)?;
     let (intake, mut incoming) = mpsc::channel(INTAKE_QUEUE_MAX);
     let (questions, mut asked) = mpsc::channel(16);
 
@@ -135,7 +137,8 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     tracing::info!(incarnation = %draw.incarnation, last_seq = recovered.last_seq, "starting");
-    let (mut engine, commands) = Engine::start(engine_config.clone(), recovered, draw.incarnation, &clock.now(), draw.seed);
+    let (mut engine, commands) =
+        Engine::start(engine_config.clone(), recovered, draw.incarnation, &clock.now(), draw.seed);
 
     let listener = std::net::TcpListener::bind(config.status_listen)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
@@ -224,12 +227,12 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
             driver.ask_journal(JournalRequest::Join);
             history.note(recovery.records.iter().cloned().map(Arc::new).collect());
             let recovered = Recovered::from(recovery).continued_by(engine.into_carried());
-            let (next, commands) =
-                Engine::start(engine_config.clone(), recovered, draw.incarnation, &now, draw.seed);
+            let (next, commands) = Engine::start(engine_config.clone(), recovered, draw.incarnation, &now, draw.seed);
             engine = next;
             driver.execute(commands);
             tracing::info!("the disk is back: the loop goes on from the journal");
         }
+        true_time.clock_is(now.wall_ms, engine.wall_trusted(&now));
         if std::mem::take(&mut driver.canary_heard) {
             ready.heard_canary(&now);
         }
@@ -250,6 +253,13 @@ fn wake_in(now: &crate::engine::Now, due_ms: Option<u64>, code_due_ms: i64, watc
 
 fn log(completion: &Completion) {
     match completion {
+        Completion::Sent { outcome: Err(SendFailure::CertificateTime(why)), .. }
+        | Completion::Polled(Err(SendFailure::CertificateTime(why))) => {
+            tracing::error!(
+                why,
+                "the centre's certificate is not valid at this time: set this machine's clock, or renew the certificate"
+            );
+        }
         Completion::Sent { request, outcome: Err(failure) } => {
             tracing::warn!(request, ?failure, "the centre did not take records; they wait and are sent again");
         }
@@ -388,10 +398,24 @@ fn tell_in_order(publisher: Publisher, completions: mpsc::UnboundedSender<Comple
     tells
 }
 
-/// Makes a directory and what lies above it, readable by this user only.
+/// Makes a directory and what lies above it, readable by this user only; else a power cut could take
+/// the new directory away with what was recorded in it.
 fn private_dir(dir: &std::path::Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    if dir.is_dir() {
+        return Ok(());
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let parents = dir.ancestors().skip(1).map(|parent| match parent.as_os_str().is_empty() {
+        true => std::path::Path::new("."),
+        false => parent,
+    });
+    for parent in parents {
+        // What lies further up was there before, and need not be readable.
+        let Ok(parent) = std::fs::File::open(parent) else { break };
+        parent.sync_all()?;
+    }
+    Ok(())
 }
 
 /// What lamps, sirens and pages are told.

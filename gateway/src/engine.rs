@@ -33,10 +33,10 @@ pub use self::contract::{
     Carried, Command, Completion, EngineConfig, EngineLimits, Heard, Now, Recovered, SendFailure, Verdict,
 };
 pub use self::counters::{Counters, Gauges, Named};
-pub use self::start::understands_checkpoint;
 use self::deliveries::Deliveries;
 use self::downlink::Downlink;
 use self::reserve::Reserve;
+pub use self::start::understands_checkpoint;
 use self::upkeep::Upkeep;
 use self::waiting::{Waiting, Withheld};
 
@@ -83,6 +83,8 @@ pub struct Engine {
     withheld: Withheld,
     upkeep: Upkeep,
     boot: u64,
+    /// The last that was heard of the centre is that its certificate is not valid at this time.
+    certificate_refused: bool,
     roll_due: bool,
     waiting: VecDeque<Waiting>,
     delivered_due_ms: Option<u64>,
@@ -277,6 +279,7 @@ impl Engine {
             }
             Err(failure) => {
                 self.counters.sends_failed += 1;
+                self.note_certificate(Some(&failure));
                 let too_large = failure == SendFailure::TooLarge;
                 self.outbox.failed(now.uptime_ms, request, too_large, &mut self.jitter);
             }
@@ -286,6 +289,7 @@ impl Engine {
     fn polled(&mut self, now: &Now, outcome: Result<DownlinkAnswer, SendFailure>, commands: &mut Vec<Command>) {
         match outcome {
             Ok(answer) => {
+                self.note_certificate(None);
                 if self.downlink.answered(now, &answer) {
                     self.record(now, None, Body::Link { up: true });
                 }
@@ -294,7 +298,8 @@ impl Engine {
                 let input = Input::Progress { ver: answer.next, orders: &answer.orders, lease_ms };
                 self.handle(now, None, &input, commands);
             }
-            Err(_) => {
+            Err(failure) => {
+                self.note_certificate(Some(&failure));
                 self.outbox.path_failed(self.downlink.path());
                 self.downlink.failed(now, self.home.call_open(), &mut self.jitter);
             }
@@ -369,7 +374,14 @@ impl Engine {
             disk_ok: !self.disk_failed,
             centre_up: self.downlink.is_up(),
             wall_trusted: self.downlink.wall_trusted(now),
+            certificate_refused: self.certificate_refused,
+            pressing_recorded: self.records_presses,
         }
+    }
+
+    /// Whether the centre has confirmed this boot's wall clock.
+    pub fn wall_trusted(&self, now: &Now) -> bool {
+        self.downlink.wall_trusted(now)
     }
 
     /// The home's rules, for pages and the presence code.

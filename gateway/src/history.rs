@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -27,42 +28,80 @@ enum Request {
     Latest(usize, oneshot::Sender<Vec<Record>>),
 }
 
+/// How the history is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryState {
+    /// It is being opened or filled.
+    Opening,
+    /// It answers.
+    Open,
+    /// It cannot be had; records stand in the journal alone, and nothing else depends on it.
+    Down,
+}
+
+impl HistoryState {
+    /// In a word, for the status page.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Opening => "opening",
+            Self::Open => "open",
+            Self::Down => "down; nothing depends on it",
+        }
+    }
+}
+
 /// A handle to the history; cheap to clone, and harmless when its thread is gone.
 #[derive(Debug, Clone)]
-pub struct History(SyncSender<Request>);
+pub struct History {
+    requests: SyncSender<Request>,
+    state: Arc<AtomicU8>,
+}
 
 impl History {
     /// Starts the history below `dir`, filling gaps from `journal`, the records found at start.
     pub fn start(dir: &Path, journal: Vec<Record>) -> Self {
         let (sender, requests) = sync_channel(QUEUE_MAX);
         let dir = dir.to_owned();
+        let state = Arc::new(AtomicU8::new(0));
+        let told = Arc::clone(&state);
         let thread = std::thread::Builder::new().name("history".into());
-        if let Err(error) = thread.spawn(move || serve(&dir, journal, &requests)) {
+        if let Err(error) = thread.spawn(move || serve(&dir, journal, &requests, &told)) {
             tracing::warn!(%error, "no thread for the history; it stays empty");
         }
-        Self(sender)
+        Self { requests: sender, state }
+    }
+
+    /// How it is.
+    pub fn state(&self) -> HistoryState {
+        match self.state.load(Ordering::Relaxed) {
+            0 => HistoryState::Opening,
+            1 => HistoryState::Open,
+            _ => HistoryState::Down,
+        }
     }
 
     /// Notes records that are on disk. Never waits: at the limit they are left out.
     pub fn note(&self, records: Vec<Arc<Record>>) {
-        let _ = self.0.try_send(Request::Note(records));
+        let _ = self.requests.try_send(Request::Note(records));
     }
 
     /// The latest records, newest first; none when the history is not there.
     pub async fn latest(&self, limit: usize) -> Vec<Record> {
         let (answer, latest) = oneshot::channel();
-        if self.0.try_send(Request::Latest(limit, answer)).is_err() {
+        if self.requests.try_send(Request::Latest(limit, answer)).is_err() {
             return Vec::new();
         }
         tokio::time::timeout(OPEN_WAIT, latest).await.ok().and_then(Result::ok).unwrap_or_default()
     }
 }
 
-fn serve(dir: &Path, journal: Vec<Record>, requests: &Receiver<Request>) {
+fn serve(dir: &Path, journal: Vec<Record>, requests: &Receiver<Request>, state: &AtomicU8) {
     let Some(db) = open(dir) else {
         tracing::warn!("the history cannot be opened or made anew; records stay in the journal alone");
+        state.store(2, Ordering::Relaxed);
         return;
     };
+    state.store(1, Ordering::Relaxed);
     let known = db.last().ok().flatten().and_then(|(key, _)| sequence(&key)).unwrap_or(0);
     let newest = journal.last().map_or(0, |record| record.seq);
     if known > newest {

@@ -47,18 +47,40 @@ pub async fn serve(
 }
 
 async fn healthz(State(status): State<Status>) -> Response {
-    let Ok(Answer { gauges, stage, .. }) = ask(&status.questions).await else {
+    let Ok(Answer { gauges, stage, canary_lost, .. }) = ask(&status.questions).await else {
         let body = serde_json::json!({ "ok": false, "loop": "does not answer" });
         return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
     };
+    let history = status.history.state();
+    let mut causes = Vec::new();
+    if !gauges.disk_ok {
+        causes.push(if gauges.pressing_recorded { "journal_does_not_sync" } else { "presses_are_not_recorded" });
+    }
+    if canary_lost {
+        causes.push("broker_is_deaf");
+    }
+    let journal = match (gauges.disk_ok, gauges.pressing_recorded) {
+        (true, _) => "syncs",
+        (false, true) => "does not sync; the reserve takes presses",
+        (false, false) => "does not sync; presses are not recorded",
+    };
+    let centre = match (gauges.certificate_refused, gauges.centre_up) {
+        (true, _) => "its certificate is not valid at this time: set the clock, or renew the certificate",
+        (false, true) => "reached",
+        (false, false) => "not reached",
+    };
+    let ok = causes.is_empty();
     let body = serde_json::json!({
-        "ok": gauges.disk_ok,
-        "journal": if gauges.disk_ok { "syncs" } else { "does not sync" },
-        "centre": if gauges.centre_up { "reached" } else { "not reached" },
+        "ok": ok,
+        "causes": causes,
+        "journal": journal,
+        "broker": if canary_lost { "does not hear its canary" } else { "hears" },
+        "history": history.word(),
+        "centre": centre,
         "clock": if gauges.wall_trusted { "confirmed" } else { "not confirmed" },
         "stage": stage,
     });
-    let code = if gauges.disk_ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let code = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(body)).into_response()
 }
 
@@ -83,7 +105,7 @@ async fn latest(State(status): State<Status>, Query(query): Query<HistoryQuery>)
 
 /// The Prometheus text format.
 fn exposition(answer: &Answer) -> String {
-    let Answer { counters, gauges, .. } = answer;
+    let Answer { counters, gauges, canary_lost, .. } = answer;
     let mut text = String::new();
     let mut counter = |name: &str, help: &str, value: u64| {
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}\n");
@@ -110,6 +132,17 @@ fn exposition(answer: &Answer) -> String {
     gauge("gateway_pending_records", "Records sealed and not yet written.", gauges.pending);
     gauge("gateway_last_sequence", "Last sequence sealed.", gauges.last_seq);
     gauge("gateway_journal_ok", "1 when the journal syncs.", u64::from(gauges.disk_ok));
+    gauge(
+        "gateway_presses_recorded",
+        "1 when a press can be recorded, in journal or reserve.",
+        u64::from(gauges.pressing_recorded),
+    );
+    gauge("gateway_canary_ok", "1 when the embedded broker hears its canary.", u64::from(!canary_lost));
+    gauge(
+        "gateway_certificate_time_refused",
+        "1 when the centre's certificate is not valid at this time.",
+        u64::from(gauges.certificate_refused),
+    );
     gauge("gateway_centre_up", "1 when the centre answers.", u64::from(gauges.centre_up));
     gauge("gateway_clock_confirmed", "1 when the centre confirms the wall clock.", u64::from(gauges.wall_trusted));
     text

@@ -1,7 +1,7 @@
 //! The journal at start: opened, or looked for again and again while the disk gives nothing of it. A
 //! gateway without its disk hears, sends and tells the truth all the same.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::mpsc::Sender;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -37,7 +37,9 @@ pub(super) fn open(
     let dir = config.data_dir.join("journal");
     let limits = config.journal;
     let (say_found, found) = unbounded_channel();
-    match open_journal(&dir, limits) {
+    let data_dir = config.data_dir.clone();
+    let opening = move || open_journal(&data_dir, limits);
+    match opening() {
         Ok((journal, recovery)) => {
             tell(&recovery);
             let history = History::start(&config.data_dir, recovery.records.clone());
@@ -45,15 +47,12 @@ pub(super) fn open(
             let (journal, wall_ms) = (thread.map_err(DriverError::Thread)?, recovery.wall_ms);
             Ok(Disk { recovered: Recovered::from(recovery), journal, found, history, wall_ms })
         }
-        Err(source) if needs_a_person(&source) => {
-            Err(DriverError::Journal { path: dir.display().to_string(), source })
-        }
+        Err(source) if needs_a_person(&source) => Err(DriverError::Journal { path: dir.display().to_string(), source }),
         Err(error) => {
             let error = with_causes(&error);
             tracing::error!(error, "the disk gives no journal: nothing is recorded, presses are sent all the same");
             let history = History::start(&config.data_dir, Vec::new());
-            let opening = Box::new(move || open_journal(&dir, limits));
-            let thread = journal_thread::start_without(opening, history.clone(), completions, say_found);
+            let thread = journal_thread::start_without(Box::new(opening), history.clone(), completions, say_found);
             let journal = thread.map_err(DriverError::Thread)?;
             Ok(Disk { recovered: Recovered::without_disk(wall_ms), journal, found, history, wall_ms: 0 })
         }
@@ -74,9 +73,9 @@ pub(super) fn tell(recovery: &Recovery) {
     }
 }
 
-fn open_journal(dir: &PathBuf, limits: JournalLimits) -> Result<(Journal<FsStorage>, Recovery), JournalError> {
-    super::private_dir(dir).map_err(|source| JournalError::Directory { dir: dir.clone(), source })?;
-    Journal::open_with(FsStorage::open(dir)?, limits, understands_checkpoint)
+fn open_journal(data_dir: &Path, limits: JournalLimits) -> Result<(Journal<FsStorage>, Recovery), JournalError> {
+    super::private_dir(data_dir).map_err(|source| JournalError::Directory { dir: data_dir.to_owned(), source })?;
+    Journal::open_with(FsStorage::open(data_dir.join("journal"))?, limits, understands_checkpoint)
 }
 
 /// Whether the disk is not at fault, so that waiting for it would help nobody.

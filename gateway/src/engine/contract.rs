@@ -189,6 +189,8 @@ pub enum SendFailure {
     Status(u16),
     /// The answer was not understood.
     BadAnswer(String),
+    /// The centre's certificate is not valid at this machine's time: the clock is wrong, or it has expired.
+    CertificateTime(String),
 }
 
 /// Something that happened to the loop.

@@ -55,4 +55,8 @@ pub struct Gauges {
     pub centre_up: bool,
     /// Whether the wall clock is confirmed.
     pub wall_trusted: bool,
+    /// Whether the centre was last refused for a certificate that is not valid at this time.
+    pub certificate_refused: bool,
+    /// Whether a press can be made durable, in the journal or in the reserve.
+    pub pressing_recorded: bool,
 }

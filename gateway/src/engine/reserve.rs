@@ -139,9 +139,10 @@ impl Engine {
             return (unsafe_now && self.records_presses).then_some(asked + self.limits.write_slow_ms);
         }
         let unheld = |record: &&Arc<Record>| !self.reserve.held.contains(&record.seq);
-        let mirror = self.outbox.urgent().take(MIRRORED_MAX).find(unheld).map(|record| {
-            if record.at.boot == self.boot { record.at.uptime_ms.saturating_add(MIRROR_MS) } else { 0 }
-        });
+        let mirror =
+            self.outbox.urgent().take(MIRRORED_MAX).find(unheld).map(|record| {
+                if record.at.boot == self.boot { record.at.uptime_ms.saturating_add(MIRROR_MS) } else { 0 }
+            });
         let due = if unsafe_now { Some(self.reserve.retry_ms) } else { mirror };
         due.map(|due| due.max(self.reserve.retry_ms))
     }

@@ -81,6 +81,7 @@ impl Engine {
             withheld: Withheld::default(),
             upkeep: Upkeep::default(),
             boot: now.boot,
+            certificate_refused: false,
             roll_due: false,
             waiting: VecDeque::new(),
             delivered_due_ms: None,

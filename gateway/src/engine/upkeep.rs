@@ -3,7 +3,7 @@
 
 use protocol::record::{Body, MissingRecords, SegmentRetired};
 
-use super::{Command, Engine, Now};
+use super::{Command, Engine, Now, SendFailure};
 
 /// Most gaps named one by one at a start; what is beyond is named as one.
 const GAPS_MAX: usize = 100;
@@ -50,6 +50,14 @@ impl Engine {
         for gap in gaps {
             self.counters.count("missing_records_found");
             self.record(now, None, Body::Missing(gap));
+        }
+    }
+
+    /// What a request or poll came to, as far as the certificate goes.
+    pub(super) fn note_certificate(&mut self, failure: Option<&SendFailure>) {
+        self.certificate_refused = matches!(failure, Some(SendFailure::CertificateTime(_)));
+        if self.certificate_refused {
+            self.counters.count("certificate_time_refused");
         }
     }
 }

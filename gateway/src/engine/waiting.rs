@@ -88,7 +88,8 @@ impl Engine {
     /// Whether an emergency that nothing takes was withheld often enough. It is in memory, goes out as soon
     /// as the centre is there, and the elder has been told to call 120.
     fn lets_pass(&self, emergency: Option<u64>) -> bool {
-        !self.records_presses && emergency.is_some_and(|seq| self.withheld.0.get(&seq).is_some_and(|times| *times >= WITHHELD_MAX))
+        !self.records_presses
+            && emergency.is_some_and(|seq| self.withheld.0.get(&seq).is_some_and(|times| *times >= WITHHELD_MAX))
     }
 
     /// Whether an emergency that the journal does not take is in the reserve or at the centre.

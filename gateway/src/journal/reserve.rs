@@ -112,8 +112,8 @@ impl Reserve {
             }
             let place = Place { sector, sectors: sectors_of(ENVELOPE_BYTES + payload.len()) };
             sector += place.sectors;
-            let decoded = split_frame(payload)
-                .and_then(|(prev, bytes)| Record::decode(envelope.body_version, bytes, prev).ok());
+            let decoded =
+                split_frame(payload).and_then(|(prev, bytes)| Record::decode(envelope.body_version, bytes, prev).ok());
             if let Some(record) = decoded {
                 self.take(record.seq, place);
                 records.insert(record.seq, record);
@@ -182,9 +182,9 @@ impl Reserve {
         }
         self.make(storage).map_err(|source| JournalError::io("make", RESERVE_NAME, source))?;
         let mut written = Vec::new();
-        let put = self.put(storage, &missing, &mut written).and_then(|()| {
-            storage.sync(RESERVE_NAME).map_err(|source| JournalError::io("sync", RESERVE_NAME, source))
-        });
+        let put = self
+            .put(storage, &missing, &mut written)
+            .and_then(|()| storage.sync(RESERVE_NAME).map_err(|source| JournalError::io("sync", RESERVE_NAME, source)));
         for (seq, place) in written {
             match put {
                 Ok(()) => self.take(seq, place),

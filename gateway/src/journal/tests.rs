@@ -11,7 +11,8 @@ use protocol::record::{Body, ChainHead, Observed, Stamp};
 use super::sim_storage::{CrashModel, DiskOp, SimStorage};
 use super::*;
 
-const SMALL: JournalLimits = JournalLimits { segment_bytes: 1, retained_bytes: 0, retained_ms: u64::MAX, reserve_bytes: 0 };
+const SMALL: JournalLimits =
+    JournalLimits { segment_bytes: 1, retained_bytes: 0, retained_ms: u64::MAX, reserve_bytes: 0 };
 
 fn stamp(seq: u64) -> Stamp {
     Stamp { boot: 7, uptime_ms: 1000 * seq, wall_ms: 1_700_000_000_000 + 1000 * seq as i64, wall_trusted: true }

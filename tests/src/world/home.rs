@@ -128,7 +128,12 @@ impl Home {
 }
 
 fn limits() -> JournalLimits {
-    JournalLimits { segment_bytes: 48 * 1024, retained_bytes: 192 * 1024, reserve_bytes: 16 * 1024, ..JournalLimits::default() }
+    JournalLimits {
+        segment_bytes: 48 * 1024,
+        retained_bytes: 192 * 1024,
+        reserve_bytes: 16 * 1024,
+        ..JournalLimits::default()
+    }
 }
 
 impl World {

@@ -190,6 +190,10 @@ impl Watch {
             | Body::Link { .. }
             | Body::Delivered(_)
             | Body::DeviceListed(_)
+            | Body::SaidFine(_)
+            | Body::Mains(_)
+            | Body::Restored(_)
+            | Body::Tested(_)
             | Body::SegmentRetired(_)
             | Body::Missing(_) => {}
         }
@@ -269,6 +273,10 @@ impl Watch {
                 | Body::Link { .. }
                 | Body::Delivered(_)
                 | Body::DeviceListed(_)
+                | Body::SaidFine(_)
+                | Body::Mains(_)
+                | Body::Restored(_)
+                | Body::Tested(_)
                 | Body::SegmentRetired(_)
                 | Body::Missing(_) => {}
             }
@@ -380,6 +388,10 @@ impl HomeWatch {
             | Body::Link { .. }
             | Body::Delivered(_)
             | Body::DeviceListed(_)
+            | Body::SaidFine(_)
+            | Body::Mains(_)
+            | Body::Restored(_)
+            | Body::Tested(_)
             | Body::SegmentRetired(_)
             | Body::Missing(_) => {}
         }

@@ -79,9 +79,10 @@ fn a_restart_takes_what_only_the_reserve_holds_into_the_chain_under_its_old_iden
     };
     let now = Now { boot: 2, uptime_ms: 10, wall_ms: 0 };
     let (engine, commands) = Engine::start(config(), recovered, Incarnation(9), &now, 1);
-    let [first, started, missing] =
-        &commands.iter().find_map(|c| if let Command::Write { records, .. } = c { Some(records) } else { None }).unwrap()
-            [..3]
+    let [first, started, missing] = &commands
+        .iter()
+        .find_map(|c| if let Command::Write { records, .. } = c { Some(records) } else { None })
+        .unwrap()[..3]
     else {
         panic!("{commands:?}")
     };

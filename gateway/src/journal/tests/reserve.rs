@@ -186,8 +186,7 @@ fn a_bit_flipped_at_every_byte_of_the_reserve_costs_at_most_its_own_press_and_ne
             _ => None,
         };
         let (mut journal, recovery) = start(&disk);
-        let lost: Vec<_> =
-            (0..3).filter(|nth| !recovery.unwritten.contains(&presses[*nth])).collect();
+        let lost: Vec<_> = (0..3).filter(|nth| !recovery.unwritten.contains(&presses[*nth])).collect();
         assert!(lost.is_empty() || lost == Vec::from_iter(struck), "byte {at}: {lost:?}");
         assert!(recovery.unwritten.iter().all(|record| presses.contains(record)), "byte {at}");
         journal.write(&Pen::at(&recovery).records(1)).unwrap();

@@ -57,7 +57,12 @@ pub(super) fn brief_command(command: &Command) -> String {
             format!("send request {request} on path {path} [{}]", list(records))
         }
         Command::Reserve { records } => format!("reserve [{}]", list(records)),
-        Command::Retire { .. } | Command::Load { .. } | Command::Answer { .. } | Command::Poll { .. } | Command::Tell { .. } | Command::Stop => {
+        Command::Retire { .. }
+        | Command::Load { .. }
+        | Command::Answer { .. }
+        | Command::Poll { .. }
+        | Command::Tell { .. }
+        | Command::Stop => {
             format!("{command:?}")
         }
     }
