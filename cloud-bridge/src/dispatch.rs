@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use protocol::ids::{GatewayId, LocalKey, RecordKey, WorkOrderId};
-use protocol::record::{Body, Record};
+use protocol::record::{Body, ContactTold, Played, Record};
 
 pub mod alarm;
 pub mod close;
@@ -95,7 +95,14 @@ impl Dispatch {
     /// Whether a record of this kind can change anything here; the rest is only stored.
     pub fn concerns(body: &Body) -> bool {
         match body {
-            Body::Trigger(_) | Body::PreAlarm(_) | Body::Cancelled(_) | Body::Visit(_) | Body::Reassured(_) => true,
+            Body::Trigger(_)
+            | Body::PreAlarm(_)
+            | Body::Cancelled(_)
+            | Body::Visit(_)
+            | Body::Reassured(_)
+            | Body::Played(_)
+            | Body::ContactsCalled(_)
+            | Body::ContactTold(_) => true,
             Body::Started(_)
             | Body::Stopped
             | Body::Observed(_)
@@ -137,6 +144,9 @@ impl Dispatch {
             Body::Cancelled(_)
             | Body::Visit(_)
             | Body::Reassured(_)
+            | Body::Played(_)
+            | Body::ContactsCalled(_)
+            | Body::ContactTold(_)
             | Body::Started(_)
             | Body::Stopped
             | Body::Observed(_)
@@ -167,8 +177,20 @@ impl Dispatch {
                 self.visit(&arrival, visit, fx);
             }
             Body::Reassured(reassured) => {
-                let reassured = reassured.clone();
-                self.reassured(&arrival, &reassured, fx);
+                let what = What::Told { stage: reassured.stage, shown: reassured.shown };
+                self.told(&arrival, what, fx);
+            }
+            Body::Played(played) => {
+                let Played { output, stage, outcome } = played.clone();
+                self.told(&arrival, What::Played { output, stage, outcome }, fx);
+            }
+            Body::ContactsCalled(called) => {
+                let what = What::ContactsCalled { contacts: called.contacts, reason: called.reason };
+                self.told(&arrival, what, fx);
+            }
+            Body::ContactTold(told) => {
+                let ContactTold { contact, attempt, result, .. } = *told;
+                self.told(&arrival, What::ContactTold { contact, attempt, result }, fx);
             }
             Body::Started(_)
             | Body::Stopped

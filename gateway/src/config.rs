@@ -306,7 +306,8 @@ fn times<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRu
         follow_up_ms: secs("fall_follow_up_secs", 300..=3_600, 900),
         second_fall_ms: secs("second_fall_secs", 300..=7_200, 1_800),
     };
-    rules.reassurance = ReassuranceRules { centre_wait_ms: secs("centre_wait_secs", 5..=60, 30) };
+    rules.reassurance =
+        ReassuranceRules { centre_wait_ms: secs("centre_wait_secs", 5..=60, 30), ..ReassuranceRules::default() };
     table.finish(reading);
     let mut table = root.table(reading, "uplink");
     let outbox =

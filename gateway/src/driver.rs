@@ -241,6 +241,10 @@ fn log(completion: &Completion) {
             }
         }
         Completion::Told { stage, shown } => tracing::info!(?stage, shown, "told the elder"),
+        Completion::Played { output, stage, outcome } => tracing::info!(output, ?stage, ?outcome, "an output told"),
+        Completion::Contacted { told, result } => {
+            tracing::warn!(contact = told.contact, attempt = told.attempt, ?result, "a contact was told");
+        }
         Completion::Heard(_)
         | Completion::Written { .. }
         | Completion::WriteFailed
@@ -329,6 +333,10 @@ impl Driver {
                     if self.tells.try_send((stage, again)).is_err() {
                         let _ = self.completions.send(Completion::Told { stage, shown: false });
                     }
+                }
+                Command::Contact(told) => {
+                    let result = protocol::record::ContactResult::Unreachable;
+                    let _ = self.completions.send(Completion::Contacted { told, result });
                 }
                 Command::Stop => self.stopped = true,
             }

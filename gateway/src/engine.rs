@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use protocol::downlink::DownlinkAnswer;
 use protocol::observation::Reading;
-use protocol::record::{Body, ChainHead, Delivery, Reassured, Record, Route, Stamp};
+use protocol::record::{Body, ChainHead, Delivery, Played, Reassured, Record, Route, Stamp};
 use protocol::stage::Stage;
 use protocol::uplink::UplinkAnswer;
 
@@ -96,6 +96,12 @@ impl Engine {
             Completion::Sent { request, outcome } => self.sent(now, request, outcome, &mut commands),
             Completion::Polled(outcome) => self.polled(now, outcome, &mut commands),
             Completion::Told { stage, shown } => self.record(now, None, Body::Reassured(Reassured { stage, shown })),
+            Completion::Played { output, stage, outcome } => {
+                self.record(now, None, Body::Played(Played { output, stage, outcome }));
+            }
+            Completion::Contacted { told, result } => {
+                self.handle(now, None, &Input::Contacted { told, result }, &mut commands);
+            }
             Completion::Woken => self.handle(now, None, &Input::Woken, &mut commands),
             Completion::Stopping => {
                 self.stopping = true;
@@ -224,9 +230,15 @@ impl Engine {
             self.record(now, delivery.cloned(), body);
             self.pending_urgent |= emergency;
         }
-        if let Some(Telling { stage, again }) = self.home.telling(&at) {
+        self.tell(&at, commands);
+    }
+
+    /// Tells the elder, and the contacts, what the state after the last record asks for.
+    fn tell(&mut self, at: &Stamp, commands: &mut Vec<Command>) {
+        if let Some(Telling { stage, again }) = self.home.telling(at) {
             commands.push(Command::Tell { stage, again });
         }
+        commands.extend(self.home.contacting(at).into_iter().map(Command::Contact));
     }
 
     /// Seals a record, folds it and queues it for the journal.
@@ -323,6 +335,8 @@ impl Engine {
         }
         if self.downlink.went_down(now, &self.limits) {
             self.record(now, None, Body::Link { up: false });
+            let at = self.stamp(now);
+            self.tell(&at, commands);
         }
         let slow = self.limits.write_slow_ms;
         if let Some(writing) = &mut self.writing

@@ -100,4 +100,6 @@ pub enum Reason {
     BatteryLow,
     /// A device's case was opened.
     CaseOpened,
+    /// A call had no receipt of the centre in time.
+    CentreNotReached,
 }

@@ -176,6 +176,9 @@ impl Memory {
             | Body::Cancelled(_)
             | Body::Visit(_)
             | Body::Reassured(_)
+            | Body::Played(_)
+            | Body::ContactsCalled(_)
+            | Body::ContactTold(_)
             | Body::Resolved(_)
             | Body::Link { .. }
             | Body::Delivered(_) => {}
@@ -288,7 +291,8 @@ fn observed_by(kind: TriggerKind, reason: Reason) -> Option<(Kind, Reading)> {
         | Reason::NoMotionAfterFall
         | Reason::PowerLostDuringPreAlarm
         | Reason::ElderCancelled
-        | Reason::DeviceSilent => return None,
+        | Reason::DeviceSilent
+        | Reason::CentreNotReached => return None,
     }
     let kind = match kind {
         TriggerKind::Sos => Kind::Sos,

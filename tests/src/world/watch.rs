@@ -186,6 +186,9 @@ impl Watch {
             | Body::Cancelled(_)
             | Body::Visit(_)
             | Body::Reassured(_)
+            | Body::Played(_)
+            | Body::ContactsCalled(_)
+            | Body::ContactTold(_)
             | Body::Link { .. }
             | Body::Delivered(_)
             | Body::DeviceListed(_) => {}
@@ -255,6 +258,9 @@ impl Watch {
                 | Body::Stopped
                 | Body::Observed(_)
                 | Body::Reassured(_)
+                | Body::Played(_)
+                | Body::ContactsCalled(_)
+                | Body::ContactTold(_)
                 | Body::Resolved(_)
                 | Body::Link { .. }
                 | Body::Delivered(_)
@@ -361,6 +367,9 @@ impl HomeWatch {
             | Body::Observed(_)
             | Body::Visit(_)
             | Body::Reassured(_)
+            | Body::Played(_)
+            | Body::ContactsCalled(_)
+            | Body::ContactTold(_)
             | Body::Link { .. }
             | Body::Delivered(_)
             | Body::DeviceListed(_) => {}

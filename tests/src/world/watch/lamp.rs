@@ -1,6 +1,7 @@
 //! What the elder is told, held against what is true: on the disk, at the centre, within the lease.
 
 use gateway::engine::{Gauges, PENDING_RECORDS_MAX};
+use gateway::home::contacts::{ContactRules, Contacting};
 use gateway::journal::sim_storage::SimStorage;
 use protocol::downlink::LEASE_SECS;
 use protocol::stage::Stage;
@@ -10,6 +11,9 @@ use super::{Call, HomeWatch, Invariant, Watch, survives};
 
 /// The lease and the longest way of an answer home, milliseconds.
 const LEASE_MS: u64 = LEASE_SECS * 1_000 + 41_000;
+
+/// How long a call waits for the centre before the siren sounds, milliseconds.
+const OUTCRY_MS: u64 = 60_000;
 
 /// How long a started gateway may leave the lamp dark while a call is open, milliseconds.
 const DARK_MS_MAX: u64 = 60_000;
@@ -46,10 +50,27 @@ impl Watch {
                 let open = at.calls.iter().find(|(_, call)| call.durable && waiting(call) && !at.is_over(call, now_ms));
                 open.map(|(key, _)| format!("call {key} is open"))
             }
-            Stage::NotConnected | Stage::LeaveNow | Stage::PreAlarm | Stage::NotRecorded => None,
+            Stage::StillNotConnected | Stage::ContactsCalled => {
+                let unheard = |call: &Call| waiting(&call) && now_ms >= call.since_ms + OUTCRY_MS;
+                (!at.calls.values().any(unheard)).then(|| "no call has waited so long".to_owned())
+            }
+            Stage::NotConnected | Stage::LeaveNow | Stage::PreAlarm | Stage::NotRecorded | Stage::LinkDown => None,
         };
         if let Some(what) = untrue {
             self.violated(Invariant::LampNeverAhead, now_ms, home, format!("told {stage:?}: {what}"));
+        }
+    }
+
+    /// A message goes to a contact.
+    pub(in crate::world) fn contacted(&mut self, home: usize, now_ms: u64, told: &Contacting) {
+        let waits =
+            |call: &Call| !call.resolved && call.kind.class() == told.class && now_ms >= call.since_ms + OUTCRY_MS;
+        if !self.homes[home].calls.values().any(waits) {
+            let what = format!("{told:?}, and no call of its class has waited so long");
+            self.violated(Invariant::ContactsWithReason, now_ms, home, what);
+        }
+        if told.attempt > ContactRules::default().attempts_max {
+            self.violated(Invariant::ContactsWithReason, now_ms, home, format!("{told:?}: one too many"));
         }
     }
 
