@@ -149,6 +149,60 @@ pub struct DeviceListed {
     pub description: Vec<u8>,
 }
 
+/// The elder said "I'm fine" while a call was open: a note to the dispatcher, never a cancel.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SaidFine {
+    /// The button or page.
+    pub device: String,
+}
+
+/// The home's mains supply went or came back; the centre decides when it matters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MainsSupply {
+    /// The input that says so.
+    pub device: String,
+    /// Its key, as in [`Observed`].
+    pub key: String,
+    /// Whether the supply is there.
+    pub present: bool,
+}
+
+/// What a trigger had said of a device is over; no order is closed by it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Restored {
+    /// What had been raised.
+    pub kind: TriggerKind,
+    /// The device.
+    pub device: String,
+    /// The room, where configured.
+    pub room: Option<String>,
+    /// The reason that holds no longer.
+    pub reason: Reason,
+}
+
+/// A step of a test; the press itself is a [`Trigger`] with `test`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TestStep {
+    /// The installer was asked to press this device now.
+    Asked,
+    /// No press came in time: the test failed.
+    NotPressed,
+    /// Test mode is over.
+    Ended,
+    /// The device is due for its monthly test press.
+    ProofDue,
+}
+
+/// Evidence that a test ran, or is due.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Tested {
+    /// The device.
+    pub device: String,
+    /// What happened.
+    pub step: TestStep,
+}
+
 /// What one output really did with a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Played {
@@ -243,6 +297,14 @@ pub enum Body {
     Delivered(Delivered),
     /// A radio bridge listed a device; stays on this disk.
     DeviceListed(DeviceListed),
+    /// The elder said "I'm fine" while a call was open.
+    SaidFine(SaidFine),
+    /// The mains supply went or came back.
+    Mains(MainsSupply),
+    /// What was raised is over.
+    Restored(Restored),
+    /// A test was asked for, ended or is due.
+    Tested(Tested),
     /// An output took a stage, or did not.
     Played(Played),
     /// The centre was not reached in time: the contacts are told.
@@ -270,6 +332,8 @@ impl Body {
             | Self::PreAlarm(_)
             | Self::Cancelled(_)
             | Self::Visit(_)
+            | Self::SaidFine(_)
+            | Self::Mains(_)
             | Self::ContactsCalled(_)
             | Self::ContactTold(_) => Route::Emergency,
             Self::Started(_)
@@ -278,7 +342,9 @@ impl Body {
             | Self::Reassured(_)
             | Self::Played(_)
             | Self::Resolved(_)
-            | Self::Link { .. } => Route::Routine,
+            | Self::Link { .. }
+            | Self::Restored(_)
+            | Self::Tested(_) => Route::Routine,
             Self::Delivered(_) | Self::DeviceListed(_) => Route::Local,
         }
     }

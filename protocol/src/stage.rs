@@ -30,6 +30,8 @@ pub enum Stage {
     PreAlarm,
     /// A press was heard but this gateway cannot write to its disk; it is sent all the same.
     NotRecorded,
+    /// The radio bridge is away: a press would not be heard.
+    RadioLost,
     /// A call has been open for long without reaching the centre; nobody else can be told.
     StillNotConnected,
     /// The same, and the home's contacts are being told.
@@ -43,6 +45,7 @@ impl Stage {
     pub const WORDS: &[(&str, Self)] = &[
         ("quiet", Self::Quiet),
         ("link_down", Self::LinkDown),
+        ("radio_lost", Self::RadioLost),
         ("pre_alarm", Self::PreAlarm),
         ("recorded", Self::Recorded),
         ("not_recorded", Self::NotRecorded),
@@ -83,6 +86,7 @@ impl Stage {
             Self::LeaveNow => "请马上离开",
             Self::PreAlarm => "您还好吗?没事请按取消",
             Self::NotRecorded => "正在联系中心,本机未能保存",
+            Self::RadioLost => "按钮暂时不通,有事请打电话",
             Self::StillNotConnected => "系统一直不通,请打120,大声呼救",
             Self::ContactsCalled => "系统不通,正在通知您的联系人,请打120",
             Self::LinkDown => "与中心的连接断了",
@@ -103,6 +107,7 @@ impl Stage {
             Self::LeaveNow => "Leave now",
             Self::PreAlarm => "Are you all right? Press cancel if so",
             Self::NotRecorded => "Contacting the centre; not saved on this device",
+            Self::RadioLost => "Buttons not working: use the telephone",
             Self::StillNotConnected => "Still not connected: call 120 and shout for help",
             Self::ContactsCalled => "Not connected: your contacts are being told, call 120",
             Self::LinkDown => "No connection to the centre",

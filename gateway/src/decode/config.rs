@@ -39,6 +39,12 @@ pub enum Role {
     Vibration,
     /// It says nothing about the elder; nothing of it is read.
     Ignore,
+    /// An input that tells whether the home has mains supply.
+    Mains,
+    /// A contact that is active while a case is open or a wire is faulty.
+    Tamper,
+    /// A contact that is active while a battery is low.
+    Battery,
 }
 
 impl Role {
@@ -58,6 +64,9 @@ impl Role {
         ("gas", Self::Gas),
         ("co", Self::Co),
         ("vibration", Self::Vibration),
+        ("mains", Self::Mains),
+        ("tamper", Self::Tamper),
+        ("battery", Self::Battery),
         ("ignore", Self::Ignore),
     ];
 
@@ -76,6 +85,9 @@ impl Role {
             Self::Gas => Some(Kind::Gas),
             Self::Co => Some(Kind::Co),
             Self::Vibration => Some(Kind::Vibration),
+            Self::Mains => Some(Kind::Mains),
+            Self::Tamper => Some(Kind::Tamper),
+            Self::Battery => Some(Kind::Battery),
             Self::Ignore => None,
         }
     }

@@ -170,6 +170,10 @@ impl Memory {
                     self.keep(&alarm.device, &alarm.key, kind, value, at);
                 }
             }
+            Body::Mains(mains) => {
+                let value = if mains.present { Reading::Active } else { Reading::Clear };
+                self.keep(&mains.device, &mains.key, Kind::Mains, value, at);
+            }
             Body::DeviceListed(listing) => self.list(listing),
             Body::Started(_)
             | Body::Stopped
@@ -181,7 +185,10 @@ impl Memory {
             | Body::ContactTold(_)
             | Body::Resolved(_)
             | Body::Link { .. }
-            | Body::Delivered(_) => {}
+            | Body::Delivered(_)
+            | Body::SaidFine(_)
+            | Body::Restored(_)
+            | Body::Tested(_) => {}
         }
     }
 
@@ -285,6 +292,7 @@ fn observed_by(kind: TriggerKind, reason: Reason) -> Option<(Kind, Reading)> {
         | Reason::SensorSaysFall
         | Reason::SecondFall
         | Reason::SensorAlarm
+        | Reason::HazardContinues
         | Reason::AssistancePressed => {}
         Reason::FallWarningNotCleared
         | Reason::PreAlarmNotCancelled
@@ -292,7 +300,16 @@ fn observed_by(kind: TriggerKind, reason: Reason) -> Option<(Kind, Reading)> {
         | Reason::PowerLostDuringPreAlarm
         | Reason::ElderCancelled
         | Reason::DeviceSilent
-        | Reason::CentreNotReached => return None,
+        | Reason::CentreNotReached
+        | Reason::CheckInMissed
+        | Reason::CheckInMissedClockUnknown
+        | Reason::RadioBridgeSilent
+        | Reason::OnlySensorsSilent
+        | Reason::SensorStuck
+        | Reason::MainsLost
+        | Reason::MainsLostLong
+        | Reason::GatewaySilent
+        | Reason::ProofOverdue => return None,
     }
     let kind = match kind {
         TriggerKind::Sos => Kind::Sos,
@@ -302,7 +319,9 @@ fn observed_by(kind: TriggerKind, reason: Reason) -> Option<(Kind, Reading)> {
         TriggerKind::Gas => Kind::Gas,
         TriggerKind::Water => Kind::Water,
         TriggerKind::Assistance => Kind::Assistance,
-        TriggerKind::Inactivity | TriggerKind::MissedCheckIn | TriggerKind::Technical => return None,
+        TriggerKind::Inactivity | TriggerKind::MissedCheckIn | TriggerKind::Technical | TriggerKind::Welfare => {
+            return None;
+        }
     };
     Some((kind, Reading::Active))
 }

@@ -331,7 +331,8 @@ fn help(stage: Stage) -> u8 {
         | Stage::NotRecorded
         | Stage::StillNotConnected
         | Stage::ContactsCalled
-        | Stage::LinkDown => 0,
+        | Stage::LinkDown
+        | Stage::RadioLost => 0,
         Stage::Recorded => 1,
         Stage::Received => 2,
         Stage::Retracted => 3,

@@ -54,7 +54,12 @@ impl Watch {
                 let unheard = |call: &Call| waiting(&call) && now_ms >= call.since_ms + OUTCRY_MS;
                 (!at.calls.values().any(unheard)).then(|| "no call has waited so long".to_owned())
             }
-            Stage::NotConnected | Stage::LeaveNow | Stage::PreAlarm | Stage::NotRecorded | Stage::LinkDown => None,
+            Stage::NotConnected
+            | Stage::LeaveNow
+            | Stage::PreAlarm
+            | Stage::NotRecorded
+            | Stage::LinkDown
+            | Stage::RadioLost => None,
         };
         if let Some(what) = untrue {
             self.violated(Invariant::LampNeverAhead, now_ms, home, format!("told {stage:?}: {what}"));
