@@ -8,6 +8,7 @@ use protocol::ids::GatewayId;
 use protocol::settings::{Problem, Reading, Table};
 use protocol::visit::Datum;
 
+use crate::contacts::ContactSettings;
 use crate::decode::{DecoderConfig, Role, UnknownDevices};
 use crate::engine::EngineLimits;
 use crate::home::fall::FallRules;
@@ -20,8 +21,12 @@ use crate::intake::external::ExternalBroker;
 use crate::journal::JournalLimits;
 use crate::outbox::OutboxTimes;
 
+mod contacts;
 mod intake;
+mod outputs;
 mod rules;
+
+pub use self::outputs::{OutputsConfig, SilentHours};
 
 /// Shortest secret, characters.
 const SECRET_CHARS_MIN: usize = 32;
@@ -52,6 +57,10 @@ pub struct GatewayConfig {
     pub journal: JournalLimits,
     /// Where `/healthz`, `/metrics` and `/v1/history` are served.
     pub status_listen: SocketAddr,
+    /// What tells the elder, and what is wired to this machine.
+    pub outputs: OutputsConfig,
+    /// Who is told when the centre is not reached.
+    pub contacts: ContactSettings,
 }
 
 /// The way to the centre.
@@ -109,7 +118,11 @@ impl GatewayConfig {
         let intake = intake::read(reading, root, &decoder, gateway.as_ref());
         home(reading, root, &mut home_rules);
         visits(reading, root, &mut home_rules.visit);
+        let outputs = OutputsConfig::read(reading, root, &mut decoder, &mut home_rules);
         let (outbox, limits) = times(reading, root, &mut home_rules);
+        // The siren comes with the messages, and after "not connected".
+        let contacts = contacts::read(reading, root, &mut home_rules.contacts);
+        home_rules.reassurance.outcry_ms = home_rules.contacts.wait_ms;
         let journal = journal(reading, root);
         let mut status = root.table(reading, "status");
         let status_listen = address(reading, &mut status, "listen", SocketAddr::from(([127, 0, 0, 1], 9180)));
@@ -125,6 +138,8 @@ impl GatewayConfig {
             limits,
             journal,
             status_listen,
+            outputs,
+            contacts,
         })
     }
 
@@ -144,6 +159,12 @@ impl GatewayConfig {
         }
         if self.rules.visit.code_secret.is_none() {
             advice.push("no `visits.code_secret`: presence codes are off and no visit by code can be proven".into());
+        }
+        if self.outputs.voice.is_none() && self.outputs.devices.is_empty() && self.outputs.pins.is_empty() {
+            advice.push("no [voice], [[output]] or [[gpio.output]]: the elder is told by MQTT displays alone".into());
+        }
+        if self.contacts.numbers.is_empty() {
+            advice.push("no [contacts]: while the centre is not reached nobody outside the home is told".into());
         }
         if self.centre.paths.len() < 2 {
             advice.push("one path to the centre: when it fails nothing goes out until it is back".into());

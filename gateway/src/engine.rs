@@ -14,6 +14,7 @@ use protocol::stage::Stage;
 use protocol::uplink::UplinkAnswer;
 
 use crate::decode::{Decoder, Heard as DecodeInput};
+use crate::home::local_time::LocalTime;
 use crate::home::{Effect, Home, Input, Telling};
 use crate::jitter::Jitter;
 use crate::outbox::{Outbox, Post};
@@ -397,6 +398,11 @@ impl Engine {
             centre_up: self.downlink.is_up(),
             wall_trusted: self.downlink.wall_trusted(now),
         }
+    }
+
+    /// The home's own time of day; none while the wall clock is not confirmed.
+    pub fn local_time(&self, now: &Now) -> Option<LocalTime> {
+        LocalTime::of(&self.stamp(now), self.home.rules().utc_offset_minutes)
     }
 
     /// The home's rules, for pages and the presence code.
