@@ -88,11 +88,7 @@ fn devices<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, base: &str) -> V
     for mut table in root.tables(reading, "output") {
         let device = table.required_text(reading, "device");
         let name = table.text(reading, "name").unwrap_or_else(|| device.clone());
-        let kind = table.choice(reading, "kind", DeviceKind::WORDS);
-        if kind.is_none() {
-            let words: Vec<_> = DeviceKind::WORDS.iter().map(|(word, _)| *word).collect();
-            reading.note(table.line_of("kind"), &table.key("kind"), format!("is required: {}", words.join(", ")));
-        }
+        let kind = kind(reading, &mut table, DeviceKind::WORDS);
         let topic = table.text(reading, "topic").unwrap_or_else(|| format!("{base}/{device}/set"));
         let stages = stages(reading, &mut table, |table, reading, word| {
             let json = |text: &str| match serde_json::from_str::<serde_json::Value>(text) {
@@ -177,6 +173,33 @@ fn gpio<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, config: &mut Output
     table.finish(reading);
 }
 
+/// Whether a key was written.
+fn has(table: &Table<'_>, key: &str) -> bool {
+    table.line_of(key) != table.line()
+}
+
+/// A kind that must be given.
+fn kind<'t, T: Copy>(reading: &mut Reading<'t>, table: &mut Table<'t>, words: &[(&str, T)]) -> Option<T> {
+    if !has(table, "kind") {
+        let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        reading.note(table.line(), &table.key("kind"), format!("is required: one of {}", words.join(", ")));
+    }
+    table.choice(reading, "kind", words)
+}
+
+/// The pin that must be given.
+fn required_pin<'t>(
+    reading: &mut Reading<'t>,
+    table: &mut Table<'t>,
+    taken: &mut BTreeMap<u8, String>,
+) -> Option<u8> {
+    if !has(table, "pin") {
+        reading.note(table.line(), &table.key("pin"), format!("is required: a BCM number, 0–{PIN_MAX}"));
+        return None;
+    }
+    Some(pin(reading, table, "pin", taken))
+}
+
 /// A BCM number that nothing else in this configuration uses.
 fn pin<'t>(
     reading: &mut Reading<'t>,
@@ -195,15 +218,8 @@ fn pin<'t>(
 
 fn input<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>, taken: &mut BTreeMap<u8, String>) -> Option<WiredInput> {
     let name = table.required_text(reading, "name");
-    let kind = table.choice(reading, "kind", WiredKind::WORDS);
-    if kind.is_none() {
-        reading.note(table.line_of("kind"), &table.key("kind"), "is required: sos, mains or battery_low");
-    }
-    let has = |table: &Table<'t>, key| table.line_of(key) != table.line();
-    if !has(table, "pin") {
-        reading.note(table.line(), &table.key("pin"), "is required: the BCM number of the contact's pin, 0–27");
-    }
-    let main = pin(reading, table, "pin", taken);
+    let kind = kind(reading, table, WiredKind::WORDS);
+    let main = required_pin(reading, table, taken);
     let supervise_pin = has(table, "supervise_pin").then(|| pin(reading, table, "supervise_pin", taken));
     let contact =
         table.choice(reading, "contact", &[("open", Contacts::NormallyOpen), ("closed", Contacts::NormallyClosed)]);
@@ -216,7 +232,7 @@ fn input<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>, taken: &mut BTree
         None => contact.unwrap_or(Contacts::NormallyOpen),
     };
     let pulls = [("up", Pull::Up), ("down", Pull::Down), ("off", Pull::Off)];
-    let kind = kind?;
+    let (kind, main) = (kind?, main?);
     // A relay of a power supply chatters; a hand does not.
     let debounce_ms = if kind == WiredKind::Sos { 30 } else { 2_000 };
     Some(WiredInput {
@@ -232,15 +248,9 @@ fn input<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>, taken: &mut BTree
 
 fn output<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>, taken: &mut BTreeMap<u8, String>) -> Option<PinOutput> {
     let name = table.required_text(reading, "name");
-    let wired = table.choice(reading, "kind", Wired::WORDS);
-    if wired.is_none() {
-        reading.note(table.line_of("kind"), &table.key("kind"), "is required: lamp or siren");
-    }
-    if table.line_of("pin") == table.line() {
-        reading.note(table.line(), &table.key("pin"), "is required: a BCM number, 0–27");
-    }
-    let pin = pin(reading, table, "pin", taken);
+    let wired = kind(reading, table, Wired::WORDS);
+    let pin = required_pin(reading, table, taken);
     let active_low = table.choice(reading, "active", &[("high", false), ("low", true)]).unwrap_or(false);
     let stages = stages(reading, table, |table, reading, word| table.choice(reading, word, Pattern::WORDS));
-    Some(PinOutput { name, pin, wired: wired?, active_low, stages })
+    Some(PinOutput { name, pin: pin?, wired: wired?, active_low, stages })
 }

@@ -103,6 +103,8 @@ pub struct Setup {
     pub other_gateway: (&'static str, String),
     /// Users of the centre: a dispatcher, a viewer, a supervisor.
     pub users: [User; 3],
+    /// More of the gateway's configuration: tables of its own, such as `[voice]`.
+    pub more_gateway: String,
     clients: Vec<Rights>,
     code_secret: String,
 }
@@ -144,6 +146,7 @@ impl Setup {
             gateway_token: secret::token()?,
             other_gateway: ("other-home", secret::token()?),
             users: [user("wang", "dispatcher")?, user("board", "viewer")?, user("chen", "supervisor")?],
+            more_gateway: String::new(),
             clients,
             code_secret: secret::totp()?,
         })
@@ -272,6 +275,8 @@ impl Setup {
                 put(&mut text, format_args!("room = \"{room}\"\n"));
             }
         }
+        text.push('\n');
+        text.push_str(&self.more_gateway);
         text
     }
 

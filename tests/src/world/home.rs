@@ -264,6 +264,7 @@ impl World {
         let idle_poll = matches!(&completion, Completion::Polled(Ok(answer)) if answer.next == at.polled_ver);
         if let Completion::Polled(Ok(answer)) = &completion {
             at.polled_ver = answer.next;
+            self.watch.heard_of_centre(home, now_ms);
         }
         if self.transcript.keeps(super::Detail::Steps) && !idle_poll {
             self.transcript.step(now_ms, format_args!("home {home}: <- {}", brief(&completion)));

@@ -69,6 +69,8 @@ struct HomeWatch {
     torn: bool,
     written_through: u64,
     started_ms: u64,
+    /// When a poll of the centre was answered last.
+    heard_ms: u64,
     open: Vec<(OrderClass, Stage)>,
     last_true_ms: BTreeMap<Stage, u64>,
     last_none_ms: BTreeMap<OrderClass, u64>,

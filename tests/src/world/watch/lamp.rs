@@ -12,6 +12,9 @@ use super::{Call, HomeWatch, Invariant, Watch, survives};
 /// The lease and the longest way of an answer home, milliseconds.
 const LEASE_MS: u64 = LEASE_SECS * 1_000 + 41_000;
 
+/// How long the centre is silent before the link counts as down, milliseconds.
+const LINK_DOWN_MS: u64 = 180_000;
+
 /// How long a call waits for the centre before the siren sounds, milliseconds.
 const OUTCRY_MS: u64 = 60_000;
 
@@ -54,16 +57,30 @@ impl Watch {
                 let unheard = |call: &Call| waiting(&call) && now_ms >= call.since_ms + OUTCRY_MS;
                 (!at.calls.values().any(unheard)).then(|| "no call has waited so long".to_owned())
             }
-            Stage::NotConnected
-            | Stage::LeaveNow
-            | Stage::PreAlarm
-            | Stage::NotRecorded
-            | Stage::LinkDown
-            | Stage::RadioLost => None,
+            Stage::LeaveNow => {
+                let fire = at.calls.values().any(|call| call.kind.class() == OrderClass::FireGas)
+                    || at.open.iter().any(|(class, _)| *class == OrderClass::FireGas);
+                (!fire).then(|| "nothing burns".to_owned())
+            }
+            Stage::NotConnected => {
+                let needed = at.calls.values().any(|call| waiting(&call)) || !at.last_true_ms.is_empty();
+                (!needed).then(|| "no call was ever open".to_owned())
+            }
+            Stage::LinkDown => {
+                let silent_ms = now_ms.saturating_sub(at.heard_ms.max(at.started_ms));
+                (silent_ms < LINK_DOWN_MS).then(|| format!("the centre was heard {silent_ms} ms ago"))
+            }
+            // A pre-alarm is asked about at once, before its record is handed to the disk.
+            Stage::PreAlarm | Stage::NotRecorded | Stage::RadioLost => None,
         };
         if let Some(what) = untrue {
             self.violated(Invariant::LampNeverAhead, now_ms, home, format!("told {stage:?}: {what}"));
         }
+    }
+
+    /// A poll of the centre was answered.
+    pub(in crate::world) fn heard_of_centre(&mut self, home: usize, now_ms: u64) {
+        self.homes[home].heard_ms = now_ms;
     }
 
     /// A message goes to a contact.
