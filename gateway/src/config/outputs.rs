@@ -188,11 +188,7 @@ fn kind<'t, T: Copy>(reading: &mut Reading<'t>, table: &mut Table<'t>, words: &[
 }
 
 /// The pin that must be given.
-fn required_pin<'t>(
-    reading: &mut Reading<'t>,
-    table: &mut Table<'t>,
-    taken: &mut BTreeMap<u8, String>,
-) -> Option<u8> {
+fn required_pin<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>, taken: &mut BTreeMap<u8, String>) -> Option<u8> {
     if !has(table, "pin") {
         reading.note(table.line(), &table.key("pin"), format!("is required: a BCM number, 0–{PIN_MAX}"));
         return None;

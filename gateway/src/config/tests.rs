@@ -193,21 +193,26 @@ fn the_example_tells_the_elder_and_the_contacts_as_its_comments_say() {
 fn a_pin_used_twice_or_out_of_range_is_refused_with_its_line() {
     let gpio = "[gpio]\n[[gpio.input]]\nname = \"cord\"\nkind = \"sos\"\npin = 17\nsupervise_pin = 17\n\
                 [[gpio.output]]\nname = \"cord\"\nkind = \"lamp\"\npin = 40\n[[gpio.input]]\nname = \"x\"\n";
-    check(&format!("{GOOD}\n{gpio}"), expect![[r#"
+    check(
+        &format!("{GOOD}\n{gpio}"),
+        expect![[r#"
         line 13: gpio.name: `cord` (number 2) is a name given twice
         line 18: gpio.input[1].supervise_pin: GPIO 17 is used by gpio.input[1].pin already
         line 22: gpio.output[1].pin: 40 is outside 0–27; the default is 0
         line 22: gpio.output[1].pin: GPIO 0 is used by gpio.input[2].pin already
         line 23: gpio.input[2].kind: is required: sos, mains or battery_low
         line 23: gpio.input[2].pin: is required: the BCM number of the contact's pin, 0–27
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn outputs_that_cannot_work_are_refused() {
     let outputs = "[[output]]\ndevice = \"a\"\nkind = \"bell\"\n[output.stages]\ncoming = \"on\"\nleft = \"{}\"\n\
                    [[output]]\ndevice = \"voice\"\nkind = \"lamp\"\n[voice]\nvolume_percent = 5\nsilent_from = \"25:00\"\n";
-    check(&format!("{GOOD}\n{outputs}"), expect![[r#"
+    check(
+        &format!("{GOOD}\n{outputs}"),
+        expect![[r#"
         line 15: output[1].kind: `bell` is not one of siren, alarm_siren, lamp, plug, pad
         line 15: output[1].kind: is required: siren, alarm_siren, lamp, plug, pad
         line 17: output[1].stages.coming: is not JSON: expected value at line 1 column 1
@@ -215,28 +220,38 @@ fn outputs_that_cannot_work_are_refused() {
         line 19: output[2].name: `voice` is the name of another output
         line 23: voice.volume_percent: 5 is outside 30–100; the default is 100
         line 24: voice.silent_from: `25:00` is not a time of day such as 22:30
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn contacts_that_cannot_be_told_are_refused_without_naming_a_number() {
     let contacts = "[contacts]\nnumbers = [\"13800138000\", \"my daughter\", \"120\"]\n[contacts.http]\nurl = \"sms\"\n\
                     headers = [\"token\"]\nbody = \"{number}\"\n";
-    check(&format!("{GOOD}\n{contacts}"), expect![[r#"
+    check(
+        &format!("{GOOD}\n{contacts}"),
+        expect![[r#"
         line 14: contacts.numbers: 3 numbers; at most 2 contacts are told
         line 14: contacts.numbers: number 2 is not written as +8613800138000 or 13800138000
         line 15: contacts.http.body: neither url nor body has {text} in it
         line 16: contacts.http.url: is not an address; write https://… with {number} and {text} where they belong
         line 17: contacts.http.headers: a header is written `Name: value`
-    "#]]);
-    check(&format!("{GOOD}\n[contacts]\nnumbers = [\"120\"]\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &format!("{GOOD}\n[contacts]\nnumbers = [\"120\"]\n"),
+        expect![[r#"
         line 13: contacts.numbers: numbers need [contacts.http] or [contacts.modem], and these need numbers
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn no_client_may_speak_for_a_wired_cord() {
-    check(&GOOD.replace("zigbee2mqtt/#\"]", "homecare/wired/bath cord\"]"), expect![[r#"
+    check(
+        &GOOD.replace("zigbee2mqtt/#\"]", "homecare/wired/bath cord\"]"),
+        expect![[r#"
         line 10: mqtt.client[1].publish: `homecare/wired/bath cord` covers what the gateway alone may say
-    "#]]);
+    "#]],
+    );
 }

@@ -93,8 +93,8 @@ async fn measure(rounds: u32) -> anyhow::Result<()> {
     let [mqtt, centre, status] = ports::free()?;
     let mut setup = Setup::new(Ports { mqtt, centre, status }, Waits::SHORT)?;
     let (player, spoken) = player(setup.dir())?;
-    setup.more_gateway = format!(
-        "[voice]\nprompts_dir = \"{}\"\nplayer = \"{}\"\n[[output]]\ndevice = \"{LAMP_DEVICE}\"\nkind = \"lamp\"\n",
+    setup.extra_toml = format!(
+        "\n[voice]\nprompts_dir = \"{}\"\nplayer = \"{}\"\n[[output]]\ndevice = \"{LAMP_DEVICE}\"\nkind = \"lamp\"\n",
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/voice").display(),
         player.display(),
     );
@@ -123,7 +123,10 @@ fn report(rounds: u32, stages: &[Told; 6], hop: &Times) -> anyhow::Result<()> {
         "check-in → here",
         "close → all is well",
     ];
-    println!("\n{:<42} {:>17} {:>17} {:>17}", "cause → stage, p50 / p99 ms", "MQTT topic", "bridge's lamp", "voice begins");
+    println!(
+        "\n{:<42} {:>17} {:>17} {:>17}",
+        "cause → stage, p50 / p99 ms", "MQTT topic", "bridge's lamp", "voice begins"
+    );
     let pair = |times: &Times| match times.0.len() {
         0 => "-".to_owned(),
         _ => format!("{:.1} / {:.1}", times.percentile(50), times.percentile(99)),

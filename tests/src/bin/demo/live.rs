@@ -147,7 +147,9 @@ fn banner(setup: &Setup) -> String {
     line(format_args!(
         "\nTry, here:   press · cord · fall · cancel · check-in · check-out · help      (Ctrl-C ends everything)"
     ));
-    line(format_args!("             (each stage the elder is told is shown with what every output does; `cord` is wired, by GPIO)"));
+    line(format_args!(
+        "             (each stage the elder is told is shown with what every output does; `cord` is wired, by GPIO)"
+    ));
     line(format_args!("Try, in another terminal:"));
     line(format_args!(
         "  curl -s -H 'Authorization: Bearer {}' 'http://127.0.0.1:{centre}/v1/feed?after=0'",

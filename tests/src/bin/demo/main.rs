@@ -61,7 +61,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         (Ports { mqtt, centre, status }, Waits { fall_prealarm_secs: 15, centre_wait_secs: 10 })
     };
     let mut setup = Setup::new(ports, waits)?;
-    setup.more_gateway = told::outputs();
+    setup.extra_toml = told::outputs();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let code = runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;

@@ -23,7 +23,7 @@ const DOOR_LAMP: &str = "door lamp";
 pub fn outputs() -> String {
     let prompts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/voice");
     format!(
-        "[voice]\nprompts_dir = \"{}\"\nlanguage = \"zh_en\"\n\
+        "\n[voice]\nprompts_dir = \"{}\"\nlanguage = \"zh_en\"\n\
          [[output]]\ndevice = \"{LAMP}\"\nkind = \"lamp\"\n[[output]]\ndevice = \"{SIREN}\"\nkind = \"siren\"\n\
          [gpio]\nsimulated = true\n[[gpio.input]]\nname = \"bath cord\"\nkind = \"sos\"\npin = {CORD_PIN}\n\
          [[gpio.output]]\nname = \"{DOOR_LAMP}\"\nkind = \"lamp\"\npin = {LAMP_PIN}\n",
