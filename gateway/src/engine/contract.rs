@@ -43,8 +43,10 @@ pub struct EngineLimits {
     pub acknowledge_wait_ms: u64,
     /// A new segment begins beyond this, bytes.
     pub segment_bytes: u64,
-    /// Receipts are journaled at the latest after this, milliseconds.
+    /// Receipts are journaled at the latest after this while a call is open, milliseconds.
     pub delivered_ms: u64,
+    /// And after this while none is, then with whatever is written next, milliseconds.
+    pub delivered_quiet_ms: u64,
     /// Without an answer from the centre for this long the link is down, milliseconds.
     pub link_down_ms: u64,
     /// How long a poll of the centre waits, seconds.
@@ -60,6 +62,7 @@ impl Default for EngineLimits {
             acknowledge_wait_ms: 10_000,
             segment_bytes: 1024 * 1024,
             delivered_ms: 30_000,
+            delivered_quiet_ms: 300_000,
             link_down_ms: 180_000,
             poll_wait_secs: 25,
         }

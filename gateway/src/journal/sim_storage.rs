@@ -60,6 +60,13 @@ impl SimStorage {
         Self { disk: Arc::new(Mutex::new(self.disk().clone())) }
     }
 
+    /// Whether `bytes` would still stand in some file if the power went now and the disk kept only what was synced.
+    pub fn holds_durably(&self, bytes: &[u8]) -> bool {
+        let disk = self.disk();
+        // Newest names last: what was written lately is looked for and found first.
+        disk.durable_names.values().rev().filter_map(|file| disk.files.get(file)).any(|file| file.holds_durably(bytes))
+    }
+
     /// Cuts the power: what was never synced is kept as `keep` says, everything left is durable, faults
     /// are over. The same seed on the same disk gives the same result.
     pub fn crash(&mut self, keep: CrashModel, seed: u64) {

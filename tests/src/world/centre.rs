@@ -12,6 +12,7 @@ use protocol::downlink::{DownlinkAnswer, LEASE_SECS};
 use protocol::ids::GatewayId;
 use protocol::uplink::{UplinkAnswer, UplinkRequest};
 
+use super::idle::IdlePoll;
 use super::network::{Asked, Mail};
 use super::watch::Invariant;
 use super::{Due, EPOCH_MS, World};
@@ -142,6 +143,11 @@ impl World {
                     self.answer_poll(&mail);
                     return;
                 }
+                if self.may_idle(mail.home) {
+                    let ends_ms = self.now_ms + wait_ms;
+                    self.homes[mail.home].idle_poll = Some(IdlePoll { ends_ms, wait_ms });
+                    return;
+                }
                 let ticket = self.centre.next_ticket;
                 self.centre.next_ticket += 1;
                 self.agenda.put(self.now_ms + wait_ms, Due::PollEnds { ticket });
@@ -158,16 +164,20 @@ impl World {
     }
 
     fn answer_poll(&mut self, mail: &Mail) {
-        let progress = &self.centre.progress[mail.home];
-        let answer = DownlinkAnswer {
+        let answer = self.downlink_answer(mail.home, self.now_ms);
+        let answer = if self.json { through_json(&answer).unwrap_or(answer) } else { answer };
+        self.answer(mail, Completion::Polled(Ok(answer)));
+    }
+
+    pub(super) fn downlink_answer(&self, home: usize, now_ms: u64) -> DownlinkAnswer {
+        let progress = &self.centre.progress[home];
+        DownlinkAnswer {
             v: WIRE_VERSION,
             next: progress.ver,
             orders: progress.orders.clone(),
             lease_secs: LEASE_SECS,
-            server_time_ms: EPOCH_MS.saturating_add_unsigned(self.now_ms),
-        };
-        let answer = if self.json { through_json(&answer).unwrap_or(answer) } else { answer };
-        self.answer(mail, Completion::Polled(Ok(answer)));
+            server_time_ms: EPOCH_MS.saturating_add_unsigned(now_ms),
+        }
     }
 
     fn uplink(&mut self, mut mail: Mail, request: u64, batch: UplinkRequest, json: bool) {
@@ -239,6 +249,7 @@ impl World {
         let mut news = Vec::new();
         for (id, progress) in handled.homes {
             let Some(home) = self.centre.by_id.get(&id).copied() else { continue };
+            self.answer_idle_polls(home);
             self.watch.progressed(home, self.now_ms, &progress.orders);
             if progress.ver != self.centre.progress[home].ver {
                 news.push(home);
@@ -259,6 +270,11 @@ impl World {
             let told: Vec<Held> = told;
             for held in told {
                 self.answer_poll(&held.mail);
+            }
+            if self.homes[home].idle_poll.take().is_some() {
+                let answer = self.downlink_answer(home, self.now_ms);
+                self.homes[home].inbox.push_back(Completion::Polled(Ok(answer)));
+                self.drain(home);
             }
         }
         self.plan_centre_deadline();

@@ -13,6 +13,7 @@ use protocol::stage::Stage;
 use sensor_sim::bridge::RadioBridge;
 
 use super::faults::Death;
+use super::idle::IdlePoll;
 use super::network::PathState;
 use super::people::Elder;
 use super::watch::Invariant;
@@ -71,6 +72,9 @@ pub(super) struct Home {
     unconfirmed: bool,
     /// The machine boots with the next start.
     booting: bool,
+    /// A poll of this run was answered without news: the next one need not be watched.
+    pub(super) settled: bool,
+    pub(super) idle_poll: Option<IdlePoll>,
 }
 
 impl Home {
@@ -103,6 +107,8 @@ impl Home {
             polled_ver: 0,
             unconfirmed: false,
             booting: false,
+            settled: false,
+            idle_poll: None,
         })
     }
 
@@ -127,7 +133,7 @@ impl Home {
 }
 
 fn limits() -> JournalLimits {
-    JournalLimits { segment_bytes: 48 * 1024, retained_bytes: 192 * 1024, ..JournalLimits::default() }
+    JournalLimits { segment_bytes: 48 * 1024, retained_bytes: 96 * 1024, ..JournalLimits::default() }
 }
 
 impl World {
@@ -171,12 +177,12 @@ impl World {
         self.watch.recovered(home, &recovered, mended, self.now_ms);
         let incarnation = Incarnation(self.dice.throw());
         let now = at.clocks(self.now_ms);
-        let (engine, commands) =
+        let (engine, mut commands) =
             Engine::start(self.town.engine.clone(), recovered, incarnation, &now, self.dice.throw());
         at.process = Some(Process { engine, journal, disk: VecDeque::new() });
         at.wake_ms = None;
         at.draining = true;
-        self.execute(home, commands);
+        self.execute(home, &mut commands);
         self.homes[home].draining = false;
         self.drain(home);
         let gap = if instant { 0 } else { self.dice.between(50, 5_000) };
@@ -221,6 +227,8 @@ impl World {
         }
         let at = &mut self.homes[home];
         at.run += 1;
+        at.settled = false;
+        at.idle_poll = None;
         at.inbox.clear();
         at.wires.cut();
         at.lamp = None;
@@ -246,6 +254,7 @@ impl World {
             self.kill_gateway(home, death);
             return;
         }
+        self.answer_idle_polls(home);
         let now_ms = self.now_ms;
         let at = &mut self.homes[home];
         let now = at.clocks(now_ms);
@@ -267,12 +276,16 @@ impl World {
         if self.transcript.keeps(super::Detail::Steps) && !idle_poll {
             self.transcript.step(now_ms, format_args!("home {home}: <- {}", brief(&completion)));
         }
-        let commands = process.engine.step(&now, completion);
-        self.execute(home, commands);
+        at.settled |= idle_poll;
+        let mut commands = std::mem::take(&mut self.commands);
+        process.engine.step_into(&now, completion, &mut commands);
+        self.execute(home, &mut commands);
+        commands.clear();
+        self.commands = commands;
     }
 
-    fn execute(&mut self, home: usize, commands: Vec<Command>) {
-        for command in commands {
+    pub(super) fn execute(&mut self, home: usize, commands: &mut Vec<Command>) {
+        for command in commands.drain(..) {
             if self.dies_here(home) {
                 let death = self.draw_death();
                 self.kill_gateway(home, death);
@@ -300,8 +313,7 @@ impl World {
         let now_ms = self.now_ms;
         let at = &self.homes[home];
         if let Some(process) = &at.process {
-            let gauges = process.engine.gauges(&at.clocks(now_ms));
-            self.watch.stepped(home, now_ms, at.lamp, &gauges);
+            self.watch.stepped(home, now_ms, at.lamp, process.engine.pending());
         }
     }
 
@@ -349,6 +361,8 @@ impl World {
             return;
         }
         at.wake_ms = None;
+        self.answer_idle_polls(home);
+        let at = &mut self.homes[home];
         let due = at.process.as_ref().and_then(|process| process.engine.next_deadline_ms());
         if due.is_some_and(|due| at.boot_ms + due <= now_ms) {
             at.inbox.push_back(Completion::Woken);

@@ -11,6 +11,7 @@ pub mod agenda;
 mod centre;
 pub mod faults;
 mod home;
+mod idle;
 mod network;
 mod people;
 mod run;
@@ -168,6 +169,8 @@ pub struct World {
     dice: Dice,
     tally: Tally,
     script: Option<script::Running>,
+    /// The loops' commands, kept for its room.
+    commands: Vec<gateway::engine::Command>,
     /// Whether requests cross as JSON bodies.
     json: bool,
     healed: bool,

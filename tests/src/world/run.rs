@@ -34,6 +34,7 @@ impl World {
             dice: Dice::named(config.seed, "world"),
             tally: Tally::default(),
             script: None,
+            commands: Vec::new(),
             json: false,
             healed: false,
         }
@@ -161,6 +162,7 @@ impl World {
     }
 
     fn check_end(&mut self) {
+        (0..self.homes.len()).for_each(|home| self.answer_idle_polls(home));
         self.watch.check_delivery(self.now_ms);
         let now_ms = self.now_ms;
         let numbers: BTreeMap<_, _> =

@@ -144,6 +144,16 @@ impl FileBytes {
         });
     }
 
+    /// Whether its durable part holds `bytes`; looked for from the end.
+    pub fn holds_durably(&self, bytes: &[u8]) -> bool {
+        let whole = |at: usize| self.dropped.iter().all(|range| at + bytes.len() <= range.start || range.end <= at);
+        self.content[..self.durable]
+            .windows(bytes.len().max(1))
+            .enumerate()
+            .rev()
+            .any(|(at, held)| held == bytes && whole(at))
+    }
+
     /// What the disk holds afterwards, all of it durable.
     fn crash(&mut self, keep: CrashModel, dice: &mut Dice) {
         for range in std::mem::take(&mut self.dropped) {
