@@ -143,8 +143,9 @@ impl Engine {
     fn hear(&mut self, now: &Now, heard: Heard, commands: &mut Vec<Command>) {
         self.counters.messages += 1;
         let token = heard.token;
+        let delivery = deliveries::delivery_of(&heard);
         if heard.duplicate
-            && let Some(delivery) = &deliveries::delivery_of(&heard)
+            && let Some(delivery) = &delivery
             && let Some(seq) = self.redelivered(now, delivery)
         {
             self.counters.duplicates += 1;
@@ -165,14 +166,14 @@ impl Engine {
         }
         let before = self.chain.next_seq;
         let mut urgent = false;
-        let says_news =
-            decoded.visit.is_some() || decoded.cancel.is_some() || decoded.seen.iter().any(|seen| seen.edge);
-        let delivery = says_news.then(|| deliveries::delivery_of(&heard)).flatten();
-        // What is no edge says nothing that the home does not know.
-        for seen in decoded.seen.iter().filter(|seen| seen.edge) {
+        // What the power took of a state's last two changes leaves the memory of the one before them.
+        let forgotten = heard.duplicate && delivery.as_ref().is_some_and(|delivery| self.is_unheard_of(now, delivery));
+        for seen in &decoded.seen {
+            let danger = seen.observation.kind.is_life_safety() && seen.observation.value == Reading::Active;
+            let edge = seen.edge || (forgotten && danger);
             // That a hazard is over, or a battery low, can wait for the next sync; that one began cannot.
-            urgent |= seen.observation.kind.is_life_safety() && seen.observation.value == Reading::Active;
-            let input = Input::Observed { observation: &seen.observation, edge: seen.edge, reason: seen.reason };
+            urgent |= edge && danger;
+            let input = Input::Observed { observation: &seen.observation, edge, reason: seen.reason };
             self.handle(now, delivery.as_ref(), &input, commands);
         }
         if let Some(visit) = &decoded.visit {
@@ -297,7 +298,7 @@ impl Engine {
             }
             Err(_) => {
                 self.outbox.path_failed(self.downlink.path());
-                self.downlink.failed(now, self.home.call_open(), &mut self.jitter);
+                self.downlink.failed(now, self.home.alarm_open(), &mut self.jitter);
             }
         }
     }
@@ -347,7 +348,9 @@ impl Engine {
         {
             let path = self.outbox.path();
             self.downlink.asked_on(path);
-            commands.push(Command::Poll { path, after, wait_secs: self.limits.poll_wait_secs });
+            let calls = self.home.alarm_open();
+            let longest = if calls { self.limits.poll_wait_call_secs } else { u64::MAX };
+            commands.push(Command::Poll { path, after, wait_secs: self.limits.poll_wait_secs.min(longest) });
         }
     }
 

@@ -51,6 +51,8 @@ pub struct EngineLimits {
     pub link_down_ms: u64,
     /// How long a poll of the centre waits, seconds.
     pub poll_wait_secs: u64,
+    /// And while a call or pre-alarm is open, seconds: a poll that the line swallowed is asked again so much sooner.
+    pub poll_wait_call_secs: u64,
 }
 
 impl Default for EngineLimits {
@@ -65,6 +67,7 @@ impl Default for EngineLimits {
             delivered_quiet_ms: 300_000,
             link_down_ms: 180_000,
             poll_wait_secs: 25,
+            poll_wait_call_secs: 5,
         }
     }
 }

@@ -88,6 +88,12 @@ impl Engine {
         (never_acknowledged || known).then_some(found.seq)
     }
 
+    /// Whether a message that is said again may have been said first before this run began, with no record left of it.
+    pub(super) fn is_unheard_of(&self, now: &Now, delivery: &Delivery) -> bool {
+        let lately = now.uptime_ms.saturating_sub(self.started_ms) <= AGAIN_MS;
+        lately && self.deliveries.find(&self.stamp(now), self.started_ms, delivery).is_none()
+    }
+
     /// Acknowledges now where `seq` is already safe, else once it is.
     pub(super) fn answer_when_safe(&mut self, now: &Now, token: u64, seq: u64, commands: &mut Vec<Command>) {
         let stored_elsewhere = self.disk_failed && self.outbox.is_received(seq);

@@ -39,6 +39,12 @@ pub enum DiskOp {
     Truncate,
 }
 
+impl DiskOp {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Create, Self::Append, Self::Sync, Self::SyncDir, Self::Rename, Self::Remove, Self::Truncate];
+}
+
 /// A simulated directory; clones are handles to the same disk.
 #[derive(Debug, Clone, Default)]
 pub struct SimStorage {

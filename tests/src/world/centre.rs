@@ -15,7 +15,7 @@ use protocol::uplink::{UplinkAnswer, UplinkRequest};
 use super::idle::IdlePoll;
 use super::network::{Asked, Mail};
 use super::watch::Invariant;
-use super::{Due, EPOCH_MS, World};
+use super::{Due, EPOCH_MS, NEWS_WITHIN_MS, World};
 
 /// A poll that waits for news.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub(super) struct CentreSite {
     pub(super) progress: Vec<Progress>,
     deadline_ms: Option<u64>,
     fails_in: Option<u64>,
+    /// When its program last died or started.
+    pub(super) troubled_ms: u64,
     /// It committed the last request and died before it could say so.
     died_committed: bool,
     /// It stays down until it is told to start.
@@ -87,6 +89,7 @@ impl World {
                     self.centre.progress[*index] = centre.progress(id).unwrap_or_default();
                 }
                 self.centre.running = Some(centre);
+                self.centre.troubled_ms = self.now_ms;
                 self.transcript.story(self.now_ms, format_args!("centre starts"));
                 self.centre.deadline_ms = None;
                 self.plan_centre_deadline();
@@ -255,6 +258,10 @@ impl World {
                 news.push(home);
             }
             self.centre.progress[home] = progress;
+        }
+        for home in &news {
+            let check = Due::NewsCheck { home: *home, ver: self.centre.progress[*home].ver, since_ms: self.now_ms };
+            self.agenda.put(self.now_ms + NEWS_WITHIN_MS, check);
         }
         let dies_unheard = fails_in.is_some() && self.dice.chance(50);
         if dies_unheard {

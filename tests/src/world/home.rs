@@ -50,7 +50,14 @@ pub(super) struct Home {
     pub(super) storage: SimStorage,
     pub(super) disk_slow: bool,
     pub(super) paths: [PathState; 2],
+    pub(super) flapping: [bool; 2],
     pub(super) flaky: bool,
+    /// When something last went wrong with its lines or programs, or was mended.
+    pub(super) troubled_ms: u64,
+    /// Since when the loop has an alarm open.
+    pub(super) alarm_since_ms: Option<u64>,
+    /// A copy of the disk, to be restored by mistake.
+    pub(super) old_copy: Option<(SimStorage, u64)>,
     /// Steps until the gateway dies.
     pub(super) dies_in: Option<u32>,
     /// Mains power; without it the gateway does not start.
@@ -67,7 +74,7 @@ pub(super) struct Home {
     pub(super) day_base_ms: u64,
     pub(super) next_sign: usize,
     pub(super) records: u64,
-    polled_ver: u64,
+    pub(super) polled_ver: u64,
     /// Bytes may stand behind the last confirmed write.
     unconfirmed: bool,
     /// The machine boots with the next start.
@@ -89,7 +96,11 @@ impl Home {
             storage: SimStorage::new(),
             disk_slow: false,
             paths: [PathState::Up; 2],
+            flapping: [false; 2],
             flaky: false,
+            troubled_ms: 0,
+            alarm_since_ms: None,
+            old_copy: None,
             dies_in: None,
             powered: true,
             inbox: VecDeque::new(),
@@ -118,17 +129,7 @@ impl Home {
     }
 
     pub(super) fn mend_disk(&mut self) {
-        for op in [
-            DiskOp::Create,
-            DiskOp::Append,
-            DiskOp::Sync,
-            DiskOp::SyncDir,
-            DiskOp::Rename,
-            DiskOp::Remove,
-            DiskOp::Truncate,
-        ] {
-            self.storage.fail(op, 0);
-        }
+        DiskOp::ALL.into_iter().for_each(|op| self.storage.fail(op, 0));
     }
 }
 
@@ -179,6 +180,7 @@ impl World {
         let now = at.clocks(self.now_ms);
         let (engine, mut commands) =
             Engine::start(self.town.engine.clone(), recovered, incarnation, &now, self.dice.throw());
+        at.troubled_ms = self.now_ms;
         at.process = Some(Process { engine, journal, disk: VecDeque::new() });
         at.wake_ms = None;
         at.draining = true;
@@ -229,6 +231,8 @@ impl World {
         at.run += 1;
         at.settled = false;
         at.idle_poll = None;
+        at.alarm_since_ms = None;
+        at.troubled_ms = self.now_ms;
         at.inbox.clear();
         at.wires.cut();
         at.lamp = None;
@@ -279,6 +283,8 @@ impl World {
         at.settled |= idle_poll;
         let mut commands = std::mem::take(&mut self.commands);
         process.engine.step_into(&now, completion, &mut commands);
+        let open = process.engine.home().alarm_open();
+        at.alarm_since_ms = open.then(|| at.alarm_since_ms.unwrap_or(now_ms));
         self.execute(home, &mut commands);
         commands.clear();
         self.commands = commands;

@@ -12,11 +12,13 @@ use protocol::record::{Body, Record};
 use protocol::stage::Stage;
 use protocol::trigger::{OrderClass, TriggerKind};
 
+mod betrayal;
 mod ends;
 mod invariant;
 mod lamp;
 mod words;
 
+pub(super) use self::ends::Counted;
 pub use self::invariant::{Invariant, Violation};
 pub(super) use self::words::name;
 
@@ -39,6 +41,8 @@ struct Press {
     kind: PressKind,
     acknowledged: bool,
     shown: bool,
+    /// Its only record stood on a disk that is lost.
+    excused: bool,
     keys: Vec<LocalKey>,
 }
 
@@ -52,8 +56,6 @@ struct Call {
     resolved: bool,
     resolved_durably: bool,
     since_ms: u64,
-    /// When its end was first known in the home.
-    ended_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -64,10 +66,10 @@ struct HomeWatch {
     /// Pre-alarms with whether the disk or the centre has them.
     pre_alarms: BTreeMap<LocalKey, (bool, bool)>,
     cancelled_ms: BTreeMap<LocalKey, u64>,
-    /// Lifecycles whose cancel is on the disk.
-    cancelled_durably: BTreeSet<LocalKey>,
     /// A write that was never confirmed was torn by a power cut: its bytes break the chain, and lose nothing.
     torn: bool,
+    /// Its disk was lost, damaged or taken back once: it may know less than it confirmed, or more than is left here.
+    betrayed: bool,
     written_through: u64,
     started_ms: u64,
     open: Vec<(OrderClass, Stage)>,
@@ -126,7 +128,15 @@ impl Watch {
 
     /// An elder presses.
     pub(super) fn pressed(&mut self, home: usize, at_ms: u64, kind: PressKind) -> PressId {
-        self.presses.push(Press { home, at_ms, kind, acknowledged: false, shown: false, keys: Vec::new() });
+        self.presses.push(Press {
+            home,
+            at_ms,
+            kind,
+            acknowledged: false,
+            shown: false,
+            excused: false,
+            keys: Vec::new(),
+        });
         self.presses.len() - 1
     }
 
@@ -148,7 +158,6 @@ impl Watch {
                     resolved: false,
                     resolved_durably: false,
                     since_ms: now_ms,
-                    ended_ms: None,
                 };
                 at.calls.insert(key, call);
                 at.records.insert(key, Arc::clone(record));
@@ -174,7 +183,6 @@ impl Watch {
                         continue;
                     }
                     call.resolved = true;
-                    call.ended_ms.get_or_insert(now_ms);
                     let call = call.clone();
                     if !at.is_over(&call, now_ms) {
                         early = Some(*key);
@@ -211,6 +219,10 @@ impl Watch {
 
     /// A gateway starts with what its journal gave back.
     pub(super) fn recovered(&mut self, home: usize, recovered: &Recovered, mended: bool, now_ms: u64) {
+        if self.homes[home].betrayed {
+            // An older disk may know calls that are forgotten here.
+            recovered.records.iter().for_each(|record| self.sealed(home, now_ms, &Arc::new(record.clone()), None));
+        }
         let at = &mut self.homes[home];
         at.started_ms = now_ms;
         let mut lost = (recovered.last_seq < at.written_through)
@@ -336,10 +348,7 @@ impl Watch {
         if item.item.kind != "workorder.opened" {
             return;
         }
-        // A cancel that went out while the disk failed is forgotten in the home with the power: it raises, on
-        // purpose, what it still holds for a running pre-alarm.
-        let forgotten = |(home, key): &(usize, LocalKey)| !self.homes[*home].cancelled_durably.contains(key);
-        if let Some((home, key)) = self.cancelled_orders.get(&item.item.subject).copied().filter(|of| !forgotten(of)) {
+        if let Some((home, key)) = self.cancelled_orders.get(&item.item.subject).copied() {
             let what = format!("{} was opened by {key} after its cancel", item.item.subject);
             self.violated(Invariant::CancelHolds, now_ms, home, what);
         }
@@ -365,12 +374,10 @@ impl HomeWatch {
                     }
                 }
             }
-            Body::Cancelled(cancelled) => {
-                self.cancelled_durably.insert(cancelled.lifecycle);
-            }
             Body::Started(_)
             | Body::Stopped
             | Body::Observed(_)
+            | Body::Cancelled(_)
             | Body::Visit(_)
             | Body::Reassured(_)
             | Body::Link { .. }

@@ -28,7 +28,7 @@ impl Watch {
                     }
                 }
                 match recorded.iter().rev().find(|(_, call)| call.committed_ms.is_none()) {
-                    None if recorded.is_empty() => Some("no call is on the disk".to_owned()),
+                    None if recorded.is_empty() && !at.betrayed => Some("no call is on the disk".to_owned()),
                     Some((key, _)) if !survives(storage, at.records.get(key)) => {
                         Some(format!("{key} would not survive a power cut"))
                     }
@@ -39,7 +39,7 @@ impl Watch {
                 let mut calls = at.calls.values().filter(waiting).peekable();
                 let all = calls.peek().is_some() && calls.all(|call| call.committed_ms.is_some());
                 let any_order = !at.open.is_empty() || at.held_within(now_ms, Stage::Received);
-                (!all && !any_order).then(|| "the centre has not committed the call".to_owned())
+                (!all && !any_order && !at.betrayed).then(|| "the centre has not committed the call".to_owned())
             }
             Stage::Taken | Stage::Coming | Stage::Here | Stage::Retracted => {
                 (!at.held_within(now_ms, stage)).then(|| format!("no order was {stage:?} within the lease"))
