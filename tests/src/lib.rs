@@ -2,4 +2,5 @@
 //! the demo and the benchmark share for real programs, real sockets and real disks.
 
 pub mod harness;
+pub mod mutants;
 pub mod world;

@@ -161,7 +161,7 @@ impl Watch {
                 };
                 at.calls.insert(key, call);
                 at.records.insert(key, Arc::clone(record));
-                if let Some(press) = press {
+                if let Some(press) = press.filter(|press| !self.presses[*press].keys.contains(&key)) {
                     self.presses[press].keys.push(key);
                 }
             }
