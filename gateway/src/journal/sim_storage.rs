@@ -9,6 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::storage::Storage;
 use disk::{Course, Disk, FileBytes, NameChange, apply};
 
+/// What a disk writes at least.
+const PAGE_BYTES: u64 = 4_096;
+
 /// What a crash keeps of what was never synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CrashModel {
@@ -111,6 +114,12 @@ impl SimStorage {
         self.disk().changes
     }
 
+    /// Bytes that a flash would have been told to write so far: each sync whole pages, and one page of the file's
+    /// own data; a name's too.
+    pub fn worn(&self) -> u64 {
+        self.disk().worn
+    }
+
     /// Bytes in all files together.
     pub fn used(&self) -> u64 {
         self.disk().used()
@@ -190,7 +199,9 @@ impl Storage for SimStorage {
         let file = disk.file(name)?;
         match course {
             Course::Whole => {
+                let fresh = file.content.len().saturating_sub(file.durable) as u64;
                 file.sync();
+                disk.worn += (fresh.div_ceil(PAGE_BYTES) + 1) * PAGE_BYTES;
                 Ok(())
             }
             Course::Half => Err(broken()),
@@ -210,6 +221,7 @@ impl Storage for SimStorage {
             return Err(broken());
         }
         disk.unsynced.clear();
+        disk.worn += PAGE_BYTES;
         disk.durable_names = disk.names.clone();
         Ok(())
     }

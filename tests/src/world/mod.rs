@@ -75,6 +75,8 @@ pub struct Tally {
     pub records: u64,
     /// Steps of the gateways' loops.
     pub steps: u64,
+    /// Bytes that the gateways' flash was told to write, in whole pages.
+    pub worn: u64,
     /// Presses by elders.
     pub presses: u64,
     /// Work orders opened.
@@ -95,6 +97,7 @@ impl Tally {
         self.home_days += other.home_days;
         self.records += other.records;
         self.steps += other.steps;
+        self.worn += other.worn;
         self.presses += other.presses;
         self.orders += other.orders;
         self.gateway_crashes += other.gateway_crashes;

@@ -79,6 +79,7 @@ impl World {
         for home in &self.homes {
             let running = home.process.as_ref().map_or(0, |process| process.engine.counters().records);
             self.tally.records += home.records + running;
+            self.tally.worn += home.storage.worn();
         }
         self.tally.recounted = self.watch.recounted();
         self.tally.home_days = self.config.homes as u64 * self.config.days;

@@ -38,6 +38,7 @@ pub(super) struct Disk {
     pub failing: BTreeMap<DiskOp, u32>,
     pub unreadable: BTreeSet<String>,
     pub changes: u64,
+    pub worn: u64,
     pub halt_at: Option<u64>,
 }
 
