@@ -896,7 +896,13 @@ fn a_cancel_that_the_home_lost_with_its_power_still_holds() {
     let mut play = Play::new();
     play.pre_alarm(1, 30, 0).at(10).cancel(2, 1).at(40);
     play.trigger(3, TriggerKind::Fall, Reason::PowerLostDuringPreAlarm, Some(1));
-    play.tells(expect![[r#""#]]);
+    play.tells(expect![[r#"
+        0s pre-alarm #1, fuse 30s, 0s old
+        10s cancel #2 of #1
+            feed prealarm.cancelled Some(Fall) ElderCancelled
+        40s trigger #3 Fall follows #1
+            feed prealarm.cancelled Some(Fall) PowerLostDuringPreAlarm
+    "#]]);
     assert!(play.home.orders.is_empty());
 }
 
@@ -928,7 +934,7 @@ fn a_delivery_said_again_to_a_gateway_that_forgot_it_rings_again_and_counts_once
     said("pressed", 1, 5);
     said("said again to the same run, which knows what it does", 1, 6);
     said("said again to a run that forgot it", 2, 5);
-    play.ask("wang", 'A', Act::Claim).close("wang", 'A', "real.medical", "hugged");
+    play.ask("wang", 'A', Act::Claim).close("wang", 'A', "real.medical", "responder_visited");
     assert!(play.home.orders.is_empty());
     let presses = play.out.matches("workorder.updated ring").count();
     assert_eq!(presses, 2, "both later ones ring: {}", play.out);

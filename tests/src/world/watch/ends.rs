@@ -98,7 +98,14 @@ impl Watch {
             }
             for (key, call) in &at.calls {
                 let counts = |key: &LocalKey| counted.contains_key(&(home, key.to_string()));
-                let follows = call.follows.is_some_and(|key| counts(&key) || at.cancelled_ms.contains_key(&key));
+                // A pre-alarm's end raised once more, by a run that had forgotten the first time, is that first time.
+                let before = |life: &LocalKey| {
+                    let same = at.calls.iter().filter(|(_, other)| other.follows == Some(*life));
+                    same.map(|(other, _)| other).any(counts)
+                };
+                let follows = call
+                    .follows
+                    .is_some_and(|life| counts(&life) || at.cancelled_ms.contains_key(&life) || before(&life));
                 let otherwise = self.also_by(home, key).any(counts);
                 if call.committed_ms.is_some() && !follows && !otherwise && !counts(key) {
                     lost = Some((home, format!("trigger {key} ({:?}) counts in no order", call.kind)));
