@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use ::gateway::reassure::device::DeviceKind;
 use anyhow::ensure;
 use clap::Parser;
-use gateway::reassure::device::DeviceKind;
 use protocol::feed::WorkOrderNotice;
 use protocol::stage::Stage;
 use protocol::topics;
