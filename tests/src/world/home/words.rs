@@ -38,6 +38,8 @@ pub(super) fn brief(completion: &Completion) -> String {
         | Completion::Retirable(_)
         | Completion::LoadFailed
         | Completion::Told { .. }
+        | Completion::Played { .. }
+        | Completion::Contacted { .. }
         | Completion::Woken
         | Completion::Stopping => format!("{completion:?}"),
     }
@@ -62,6 +64,7 @@ pub(super) fn brief_command(command: &Command) -> String {
         | Command::Answer { .. }
         | Command::Poll { .. }
         | Command::Tell { .. }
+        | Command::Contact(_)
         | Command::Stop => {
             format!("{command:?}")
         }
