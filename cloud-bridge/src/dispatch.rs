@@ -102,6 +102,7 @@ impl Dispatch {
             | Body::Observed(_)
             | Body::Resolved(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_)
             | Body::DeviceListed(_) => false,
         }
@@ -143,6 +144,7 @@ impl Dispatch {
             | Body::Observed(_)
             | Body::Resolved(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_)
             | Body::DeviceListed(_) => return None,
         };
@@ -176,6 +178,7 @@ impl Dispatch {
             | Body::Observed(_)
             | Body::Resolved(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_)
             | Body::DeviceListed(_) => {}
         }

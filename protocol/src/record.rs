@@ -149,6 +149,31 @@ pub struct DeviceListed {
     pub description: Vec<u8>,
 }
 
+/// Where the rules of the home hold the elder to be, and whose motion it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// The elder is at home.
+    AtHome,
+    /// The elder is presumed out.
+    Away,
+    /// Something moved in a home presumed empty; it is not yet taken for the elder's return.
+    ReturnUnproven,
+    /// A visit no longer stills the elder's clock: motion is the elder's again.
+    VisitOver,
+}
+
+/// The rules of the home concluded something that no single message says.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Concluded {
+    /// What holds from now on.
+    pub standing: Standing,
+    /// The device or caregiver that it was concluded from.
+    pub device: String,
+    /// Why.
+    pub reason: Reason,
+}
+
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -180,6 +205,8 @@ pub enum Body {
     Delivered(Delivered),
     /// A radio bridge listed a device; stays on this disk.
     DeviceListed(DeviceListed),
+    /// The rules concluded where the elder is, or that a visit is over.
+    Concluded(Concluded),
 }
 
 /// Where a record goes and how soon it must be safe.
@@ -203,7 +230,8 @@ impl Body {
             | Self::Observed(_)
             | Self::Reassured(_)
             | Self::Resolved(_)
-            | Self::Link { .. } => Route::Routine,
+            | Self::Link { .. }
+            | Self::Concluded(_) => Route::Routine,
             Self::Delivered(_) | Self::DeviceListed(_) => Route::Local,
         }
     }

@@ -178,6 +178,7 @@ impl Memory {
             | Body::Reassured(_)
             | Body::Resolved(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_) => {}
         }
     }
@@ -288,7 +289,21 @@ fn observed_by(kind: TriggerKind, reason: Reason) -> Option<(Kind, Reading)> {
         | Reason::NoMotionAfterFall
         | Reason::PowerLostDuringPreAlarm
         | Reason::ElderCancelled
-        | Reason::DeviceSilent => return None,
+        | Reason::DeviceSilent
+        | Reason::NoSignOfLife
+        | Reason::NothingByMorning
+        | Reason::OutTooLong
+        | Reason::OneSensorAlone
+        | Reason::BathroomTooLong
+        | Reason::BedTooLong
+        | Reason::NoContact
+        | Reason::SignOfLife
+        | Reason::LeftByExitDoor
+        | Reason::CameHome
+        | Reason::LoneSensorInEmptyHome
+        | Reason::PlanOver
+        | Reason::CaregiverLeft
+        | Reason::VisitTooLong => return None,
     }
     let kind = match kind {
         TriggerKind::Sos => Kind::Sos,

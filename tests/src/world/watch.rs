@@ -188,6 +188,7 @@ impl Watch {
             | Body::Visit(_)
             | Body::Reassured(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_)
             | Body::DeviceListed(_) => {}
         }
@@ -258,6 +259,7 @@ impl Watch {
                 | Body::Reassured(_)
                 | Body::Resolved(_)
                 | Body::Link { .. }
+                | Body::Concluded(_)
                 | Body::Delivered(_)
                 | Body::DeviceListed(_) => {}
             }
@@ -363,6 +365,7 @@ impl HomeWatch {
             | Body::Visit(_)
             | Body::Reassured(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_)
             | Body::DeviceListed(_) => {}
         }

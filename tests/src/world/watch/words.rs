@@ -21,6 +21,7 @@ pub(in crate::world) fn name(body: &Body) -> String {
         Body::Resolved(r) => format!("{} calls resolved", r.calls.len()),
         Body::Link { up } => format!("link {}", if *up { "up" } else { "down" }),
         Body::Delivered(d) => format!("delivered to {}", d.low_water),
+        Body::Concluded(c) => format!("concluded {}: {}", word(&c.standing), word(&c.reason)),
         Body::DeviceListed(d) => format!("listed {}", d.device),
     }
 }
