@@ -41,7 +41,11 @@ impl TriggerKind {
 
     /// Queue priority of a trigger of this kind raised for `reason`: some reasons are more urgent than their kind.
     pub fn priority_for(self, reason: Reason) -> u8 {
-        if matches!(reason, Reason::NoContact | Reason::BathroomTooLong) { self.priority().min(1) } else { self.priority() }
+        if matches!(reason, Reason::NoContact | Reason::BathroomTooLong) {
+            self.priority().min(1)
+        } else {
+            self.priority()
+        }
     }
 
     /// Why a pre-alarm of this kind raises at its end, begun for `reason`: of a quiet home that reason is

@@ -77,15 +77,21 @@ enum State {
     AtHome,
     Out(Absence),
     /// A sensor spoke in the empty home.
-    Unproven { absence: Absence, by: String, at: Stopwatch },
+    Unproven {
+        absence: Absence,
+        by: String,
+        at: Stopwatch,
+    },
 }
 
 /// Whether the elder is presumed out.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Away {
     state: State,
-    /// Runs from the last word of an exit door.
+    /// Runs from the last word of an exit door that may have been a leaving.
     exit: Option<Stopwatch>,
+    /// Runs from the last return: whoever has just come in by the door and is quiet then has not left.
+    returned: Option<Stopwatch>,
     exit_device: String,
     exit_room: Option<String>,
     /// Whether the last sign of life came from the exit door or beside it.
@@ -140,7 +146,8 @@ impl Away {
 
     /// Folds a sign of life.
     pub fn lived(&mut self, at: &Stamp, sign: &Sign<'_>, rules: &AwayRules) {
-        if sign.exit_door {
+        let arriving = self.returned.is_some_and(|returned| returned.elapsed_ms(at) <= rules.entrance_ms);
+        if sign.exit_door && !arriving {
             self.exit = Some(Stopwatch::start(at));
             sign.device.clone_into(&mut self.exit_device);
             self.exit_room = sign.room.map(str::to_owned);
@@ -190,7 +197,11 @@ impl Away {
                 let (by, at) = (concluded.device.clone(), Stopwatch::start(at));
                 self.state = State::Unproven { absence, by, at };
             }
-            (Standing::AtHome, ended) => return ended,
+            (Standing::AtHome, ended) => {
+                self.returned = Some(Stopwatch::start(at));
+                (self.exit, self.leaving) = (None, false);
+                return ended;
+            }
             (Standing::ReturnUnproven, None) => {}
             (Standing::VisitOver, _) => self.state = before,
         }
@@ -205,7 +216,7 @@ impl Away {
 
     /// Folds that the machine was up.
     pub fn seen(&mut self, at: &Stamp) {
-        for watch in self.exit.iter_mut().chain(&mut self.last) {
+        for watch in self.exit.iter_mut().chain(&mut self.returned).chain(&mut self.last) {
             watch.seen(at);
         }
         match &mut self.state {

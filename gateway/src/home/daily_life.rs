@@ -236,6 +236,16 @@ impl DailyLife {
         self.dwell.seen(at);
     }
 
+    /// Whether the elder is presumed out.
+    pub fn presumed_out(&self) -> bool {
+        self.away.absence().is_some()
+    }
+
+    /// How long there has been no sign of life, or the elder has been out, milliseconds.
+    pub fn quiet_ms(&self, now: &Stamp) -> Option<u64> {
+        self.inactivity.quiet_ms(now, self.away.absence())
+    }
+
     /// When something is due, milliseconds of this boot's uptime.
     pub fn deadlines(&self, pre_alarms: &PreAlarms, rules: &DailyLifeRules) -> impl Iterator<Item = (u64, Deadline)> {
         let absence = self.away.absence();
@@ -250,9 +260,9 @@ impl DailyLife {
     fn limit_at_home(&self, began: Option<LocalTime>, rules: &DailyLifeRules) -> Limit {
         let InactivityRules { learned_ms_min, learned_ms_max, false_alarms_a_year, .. } = rules.inactivity;
         let bounds = (minutes(learned_ms_min), minutes(learned_ms_max));
-        let learned = began.filter(|_| rules.inactivity.learned).and_then(|began| {
-            self.rhythm.limit_minutes(Side::AtHome, began.minutes(), bounds, false_alarms_a_year)
-        });
+        let learned = began
+            .filter(|_| rules.inactivity.learned)
+            .and_then(|began| self.rhythm.limit_minutes(Side::AtHome, began.minutes(), bounds, false_alarms_a_year));
         let ms = learned.map_or(rules.inactivity.limit_ms, |minutes| u64::from(minutes) * MINUTE_MS);
         let limit = Limit { ms, reason: Reason::NoSignOfLife };
         // Without a trusted clock there is no morning: the continuous limit stands alone.

@@ -139,7 +139,8 @@ impl Dwell {
 
     /// Folds a pre-alarm: each stay is asked about once.
     pub fn pre_alarmed(&mut self, pre_alarm: &PreAlarm) {
-        let bathroom = self.bathrooms.get_mut(&pre_alarm.device).filter(|_| pre_alarm.reason == Reason::BathroomTooLong);
+        let bathroom =
+            self.bathrooms.get_mut(&pre_alarm.device).filter(|_| pre_alarm.reason == Reason::BathroomTooLong);
         let bed = self.beds.get_mut(&pre_alarm.device).filter(|_| pre_alarm.reason == Reason::BedTooLong);
         for stay in bathroom.into_iter().chain(bed) {
             stay.asked = true;
@@ -168,9 +169,10 @@ impl Dwell {
         let bed_ms = rules.bed_ms;
         let bathrooms = self.bathrooms.values().map(move |stay| (stay, prompt_ms));
         let beds = self.beds.values().map(move |stay| (stay, bed_ms));
-        bathrooms.chain(beds).filter(move |(stay, _)| waiting && !stay.asked).filter_map(|(stay, limit_ms)| {
-            stay.since.due_ms(limit_ms).map(|due_ms| (due_ms, Deadline::StaysTooLong))
-        })
+        bathrooms
+            .chain(beds)
+            .filter(move |(stay, _)| waiting && !stay.asked)
+            .filter_map(|(stay, limit_ms)| stay.since.due_ms(limit_ms).map(|due_ms| (due_ms, Deadline::StaysTooLong)))
     }
 }
 

@@ -240,6 +240,11 @@ impl Inactivity {
         }
     }
 
+    /// How long the quiet or the absence that is judged has lasted, milliseconds.
+    pub fn quiet_ms(&self, now: &Stamp, absence: Option<&Absence>) -> Option<u64> {
+        self.quiet.as_ref().map(|quiet| judged(quiet, absence).0.elapsed_ms(now))
+    }
+
     /// When something is due, milliseconds of this boot's uptime.
     pub fn deadlines(
         &self,

@@ -324,6 +324,11 @@ impl Home {
             .min()
     }
 
+    /// What is known of the elder's day.
+    pub fn daily_life(&self) -> &DailyLife {
+        &self.daily_life
+    }
+
     /// Whether a call or a pre-alarm is open.
     pub fn alarm_open(&self) -> bool {
         self.call_open() || self.pre_alarms.is_any_running()
