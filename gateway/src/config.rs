@@ -10,6 +10,7 @@ use protocol::visit::Datum;
 
 use crate::decode::{DecoderConfig, Role, UnknownDevices};
 use crate::engine::EngineLimits;
+use crate::home::daily_life::DailyLifeRules;
 use crate::home::fall::FallRules;
 use crate::home::reassurance::ReassuranceRules;
 use crate::home::visit::VisitRules;
@@ -20,6 +21,7 @@ use crate::intake::external::ExternalBroker;
 use crate::journal::JournalLimits;
 use crate::outbox::OutboxTimes;
 
+mod daily_life;
 mod intake;
 mod rules;
 
@@ -109,6 +111,7 @@ impl GatewayConfig {
         let intake = intake::read(reading, root, &decoder, gateway.as_ref());
         home(reading, root, &mut home_rules);
         visits(reading, root, &mut home_rules.visit);
+        daily_life::read(reading, root, &mut home_rules.daily_life);
         let (outbox, limits) = times(reading, root, &mut home_rules);
         let journal = journal(reading, root);
         let mut status = root.table(reading, "status");
@@ -126,6 +129,19 @@ impl GatewayConfig {
             journal,
             status_listen,
         })
+    }
+
+    /// Reads the rules of an elder's day alone, as they stand in a configuration.
+    ///
+    /// # Errors
+    /// Every problem of the text, by line.
+    pub fn read_daily_life(text: &str) -> Result<DailyLifeRules, Vec<Problem>> {
+        let (mut reading, mut root) = Reading::start(text);
+        let mut rules = DailyLifeRules::default();
+        daily_life::read(&mut reading, &mut root, &mut rules);
+        root.finish(&mut reading);
+        let problems = reading.into_problems();
+        if problems.is_empty() { Ok(rules) } else { Err(problems) }
     }
 
     /// What an installer should know although the configuration is valid.
@@ -254,6 +270,7 @@ fn devices<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, decoder: &mut De
 fn home<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRules) {
     let mut table = root.table(reading, "home");
     rules.utc_offset_minutes = table.signed(reading, "utc_offset_minutes", -720..=840, 480) as i32;
+    rules.daily_life.elders = table.number(reading, "elders", 1..=4, 1) as u8;
     let rules = &mut rules.visit;
     let latitude = table.decimal(reading, "latitude", -90.0..=90.0);
     let longitude = table.decimal(reading, "longitude", -180.0..=180.0);

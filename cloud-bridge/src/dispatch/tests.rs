@@ -14,6 +14,8 @@ use protocol::visit::{Grade, Method, VisitAct, VisitException, VisitRecord};
 use super::effect::state_name;
 use super::*;
 
+mod supervision;
+
 fn key(seq: u64) -> LocalKey {
     LocalKey { incarnation: Incarnation(1), seq }
 }
@@ -92,6 +94,7 @@ impl Play {
                         NoticeBody::Visit(visit) => format!("feed {kind} {} {:?}", visit.caregiver, visit.grade),
                         NoticeBody::PreAlarm(of) => format!("feed {kind} {:?} {:?}", of.kind, of.reason),
                         NoticeBody::Test(of) => format!("feed {kind} {:?}", of.kind),
+                        NoticeBody::TestStep(of) => format!("feed {kind} {:?}", of.step),
                     }
                 }
                 Effect::Visit(visit) => format!("visit row, order {}", visit.work_order.is_some()),
@@ -194,6 +197,7 @@ impl Play {
         let next = self.home.next_deadline();
         let told = match next {
             Some((due, Deadline::FuseEnds(key))) => format!("deadline: fuse of #{} ends at {}s", key.seq, due / 1000),
+            Some((due, why)) => format!("deadline: {why:?} at {}s", due / 1000),
             None => "deadline: none".to_owned(),
         };
         self.input(&told, Input::Deadline)
@@ -885,4 +889,21 @@ fn a_settled_order_is_never_opened_again_under_its_identity() {
         0s trigger #3, overtaken
             B timeline Home arrived_after_close { record: LocalKey { incarnation: Incarnation(1), seq: 3 } }
     "#]]);
+}
+
+#[test]
+fn a_quiet_home_is_raised_for_its_own_reason_and_becomes_urgent_without_contact() {
+    let mut play = Play::new();
+    let quiet = PreAlarm {
+        kind: TriggerKind::Inactivity,
+        device: "kitchen".into(),
+        key: "quiet".into(),
+        room: None,
+        reason: Reason::NoSignOfLife,
+        fuse_ms: 300_000,
+    };
+    play.record("pre-alarm #1, a quiet home", 1, Some(0), Body::PreAlarm(quiet)).at(300).due();
+    play.at(301).trigger(2, TriggerKind::Inactivity, Reason::NoSignOfLife, Some(1));
+    play.at(1_200).trigger(3, TriggerKind::Inactivity, Reason::NoContact, Some(1));
+    play.tells(expect![[r#""#]]);
 }

@@ -93,3 +93,6 @@ pub fn run(logs: &[HomeLog], plan: &Plan<'_>, mut progress: impl FnMut(&str)) ->
 pub fn write_report(writer: impl Write, results: &[HomeResult], plan: &Plan<'_>) -> std::io::Result<()> {
     report::write(writer, results, plan)
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,6 +75,7 @@ fn inside(kind: Kind) -> Role {
         | Kind::Tamper
         | Kind::Battery
         | Kind::Link
+        | Kind::Mains
         | Kind::Availability
         | Kind::Visit => Role::Door,
     }

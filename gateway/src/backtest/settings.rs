@@ -9,7 +9,7 @@ const HOUR_MS: u64 = 3_600_000;
 /// What the learned limits are tried with, false alarms a year.
 const BUDGETS: [u32; 9] = [1, 3, 6, 12, 24, 48, 96, 192, 384];
 /// Beyond this a configuration is refused; such rows are for comparison.
-pub const BUDGET_MAX: u32 = 48;
+const BUDGET_MAX: u32 = 48;
 
 /// Which line of the plot a setting belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +18,10 @@ pub enum Family {
     Configured,
     /// Learned, by budget.
     Learned,
-    /// Learned, and allowed beyond the twelve hours that a configuration may reach.
-    LearnedBeyond,
+    /// Learned, and quicker by day than the default allows.
+    Eager,
+    /// Learned with hours that vary by four, and allowed beyond the twelve that a configuration may reach.
+    Patient,
     /// The rules' own limits without learning.
     Unlearned,
     /// A plain limit on quiet, with no notion of an absence or of chatter.
@@ -41,7 +43,6 @@ pub struct Setting {
 
 /// Every setting for a home whose configured rules these are.
 pub fn frontier(rules: &HomeRules) -> Vec<Setting> {
-    let configured = rules.daily_life.inactivity.false_alarms_a_year;
     let setting = |name: String, family, configurable, change: &dyn Fn(&mut HomeRules)| {
         let mut rules = rules.clone();
         change(&mut rules);
@@ -58,11 +59,19 @@ pub fn frontier(rules: &HomeRules) -> Vec<Setting> {
             },
         ));
     }
-    for budget in [1, 3, configured.max(1)] {
-        let name = format!("learned to 16 h, budget {budget}/year");
-        settings.push(setting(name, Family::LearnedBeyond, false, &|rules| {
+    for budget in [12, 48, 192] {
+        let name = format!("eager from 2 h, budget {budget}/year");
+        settings.push(setting(name, Family::Eager, budget <= BUDGET_MAX, &|rules| {
             learn(rules, budget);
-            rules.daily_life.inactivity.learned_ms_max = 16 * HOUR_MS;
+            rules.daily_life.inactivity.learned_ms_min = 2 * HOUR_MS;
+        }));
+    }
+    for budget in [1, 6, 12, 48] {
+        let name = format!("patient to 15 h, budget {budget}/year");
+        settings.push(setting(name, Family::Patient, false, &|rules| {
+            learn(rules, budget);
+            rules.daily_life.inactivity.learned_ms_max = 15 * HOUR_MS;
+            rules.daily_life.inactivity.hours_vary_minutes = 240;
         }));
     }
     settings.push(setting("8 h, out 4 h or 21:00".into(), Family::Unlearned, true, &|rules| {

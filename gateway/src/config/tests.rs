@@ -31,6 +31,7 @@ fn the_example_is_good_and_says_what_its_comments_promise() {
     assert_eq!(config.decoder.devices.get("bed pad"), Some(&Role::Bed));
     assert_eq!(config.decoder.rules.len(), 2);
     assert_eq!((config.rules.fall, config.rules.reassurance), (FallRules::default(), ReassuranceRules::default()));
+    assert_eq!(config.rules.daily_life, DailyLifeRules::default());
     let defaults = (EngineLimits::default(), OutboxTimes::default(), JournalLimits::default());
     assert_eq!((config.limits, config.outbox, config.journal), defaults);
     assert!(config.rules.visit.home.is_some() && config.rules.visit.code_secret.is_some());
@@ -74,6 +75,15 @@ fn a_short_secret_is_refused() {
             line 6: centre.token: has 6 characters; a secret needs at least 32, made at random
         "#]],
     );
+}
+
+#[test]
+fn the_rules_of_a_day_stay_within_what_is_safe() {
+    let wrong = "[inactivity]\nlearned_hours_max = 14\nfalse_alarms_a_year = 0\nwindow_from = \"11:00\"\n\
+         [away]\nuntil = \"12:00\"\n[caregiver]\nvisit_minutes_max = 600\n\
+         [dwell]\nbathroom_prompt_minutes = 40\nbathroom_minutes = 40\n\
+         [[holiday]]\nfirst_day = \"2026-12-24\"\n[[holiday]]\nfirst_day = \"24.12.\"\nlast_day = \"2026-12-27\"\n";
+    check(&format!("{GOOD}{wrong}"), expect![[r#""#]]);
 }
 
 #[test]

@@ -15,6 +15,8 @@ use super::local_time::LocalTime;
 use super::stopwatch::Stopwatch;
 use super::{Deadline, Effect};
 
+/// So many words of the exit door are of one coming in: it opens, it closes.
+const ARRIVING_WORDS_MAX: u8 = 2;
 /// Pads and radars that can say that somebody is there; beyond it the last is not counted.
 const OCCUPIED_MAX: usize = 64;
 
@@ -92,6 +94,8 @@ pub struct Away {
     exit: Option<Stopwatch>,
     /// Runs from the last return: whoever has just come in by the door and is quiet then has not left.
     returned: Option<Stopwatch>,
+    /// Words of exit doors since the return; opening and closing behind oneself are two.
+    words_since: u8,
     exit_device: String,
     exit_room: Option<String>,
     /// Whether the last sign of life came from the exit door or beside it.
@@ -146,11 +150,15 @@ impl Away {
 
     /// Folds a sign of life.
     pub fn lived(&mut self, at: &Stamp, sign: &Sign<'_>, rules: &AwayRules) {
-        let arriving = self.returned.is_some_and(|returned| returned.elapsed_ms(at) <= rules.entrance_ms);
-        if sign.exit_door && !arriving {
-            self.exit = Some(Stopwatch::start(at));
+        self.words_since = self.words_since.saturating_add(u8::from(sign.exit_door));
+        let arriving = self.words_since <= ARRIVING_WORDS_MAX
+            && self.returned.is_some_and(|returned| returned.elapsed_ms(at) <= rules.entrance_ms);
+        if sign.exit_door {
             sign.device.clone_into(&mut self.exit_device);
             self.exit_room = sign.room.map(str::to_owned);
+        }
+        if sign.exit_door && !arriving {
+            self.exit = Some(Stopwatch::start(at));
         }
         let just_now = self.exit.is_some_and(|exit| exit.elapsed_ms(at) <= rules.entrance_ms);
         let elsewhere = matches!((sign.room, &self.exit_room), (Some(room), Some(exit)) if room != exit.as_str());
@@ -200,6 +208,7 @@ impl Away {
             (Standing::AtHome, ended) => {
                 self.returned = Some(Stopwatch::start(at));
                 (self.exit, self.leaving) = (None, false);
+                self.words_since = u8::from(concluded.device == self.exit_device);
                 return ended;
             }
             (Standing::ReturnUnproven, None) => {}

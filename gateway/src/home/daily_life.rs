@@ -14,7 +14,7 @@ use super::dwell::{Dwell, DwellRules};
 use super::inactivity::{Inactivity, InactivityRules, Limit, Sign};
 use super::local_time::{DAY_MINUTES, LocalTime};
 use super::pre_alarm::PreAlarms;
-use super::rhythm::{Rhythm, Side};
+use super::rhythm::{Rhythm, RhythmRules, Side};
 use super::{Deadline, Effect, HomeRules, Place};
 use crate::decode::Role;
 
@@ -30,8 +30,10 @@ pub struct Holiday {
 }
 
 /// The rules of an elder's day.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DailyLifeRules {
+    /// How many elders live in the home.
+    pub elders: u8,
     /// Quiet at home.
     pub inactivity: InactivityRules,
     /// Absences.
@@ -42,6 +44,20 @@ pub struct DailyLifeRules {
     pub dwell: DwellRules,
     /// Announced absences.
     pub holidays: Vec<Holiday>,
+}
+
+impl Default for DailyLifeRules {
+    /// One elder, no holidays, every rule's own default.
+    fn default() -> Self {
+        Self {
+            elders: 1,
+            inactivity: InactivityRules::default(),
+            away: AwayRules::default(),
+            caregiver: CaregiverRules::default(),
+            dwell: DwellRules::default(),
+            holidays: Vec::new(),
+        }
+    }
 }
 
 /// What is known of the elder's day.
@@ -137,7 +153,9 @@ impl DailyLife {
 
     fn lived(&mut self, at: &Stamp, sign: &Sign<'_>, rules: &HomeRules) {
         self.away.lived(at, sign, &rules.daily_life.away);
-        self.dwell.lived(at, sign);
+        for bed in self.dwell.lived(at, sign, rules.daily_life.elders <= 1) {
+            self.away.occupied(&bed, false);
+        }
         let local = LocalTime::of(at, rules.utc_offset_minutes);
         let began = local.map(LocalTime::minutes);
         if let Some(began) = began {
@@ -148,7 +166,7 @@ impl DailyLife {
         if self.away.absence().is_none() {
             self.inactivity.answered();
             if let Some((began, minutes)) = ended {
-                self.rhythm.learn(Side::AtHome, began, minutes);
+                self.rhythm.learn(Side::AtHome, began, minutes, &rules.daily_life.rhythm());
             }
         }
     }
@@ -178,7 +196,7 @@ impl DailyLife {
             && let Some(began) = absence.began
         {
             let minutes = u32::try_from(absence.since.elapsed_ms(at) / MINUTE_MS).unwrap_or(u32::MAX);
-            self.rhythm.learn(Side::Out, began, minutes);
+            self.rhythm.learn(Side::Out, began, minutes, &rules.daily_life.rhythm());
         }
         match concluded.standing {
             Standing::AtHome => self.inactivity.answered(),
@@ -213,6 +231,11 @@ impl DailyLife {
     pub fn pre_alarmed(&mut self, pre_alarm: &PreAlarm) {
         self.inactivity.pre_alarmed(pre_alarm);
         self.dwell.pre_alarmed(pre_alarm);
+    }
+
+    /// Folds that the elder said "I'm fine" with a button or page.
+    pub fn said_fine(&mut self, at: &Stamp, device: &str, rules: &HomeRules) {
+        self.pressed(at, &sign(device, rules.devices.get(device)), rules);
     }
 
     /// Folds that the elder cancelled something with a button.
@@ -258,11 +281,11 @@ impl DailyLife {
 
     /// How long a quiet at home that begins now may last.
     fn limit_at_home(&self, began: Option<LocalTime>, rules: &DailyLifeRules) -> Limit {
-        let InactivityRules { learned_ms_min, learned_ms_max, false_alarms_a_year, .. } = rules.inactivity;
+        let InactivityRules { learned_ms_min, learned_ms_max, .. } = rules.inactivity;
         let bounds = (minutes(learned_ms_min), minutes(learned_ms_max));
         let learned = began
             .filter(|_| rules.inactivity.learned)
-            .and_then(|began| self.rhythm.limit_minutes(Side::AtHome, began.minutes(), bounds, false_alarms_a_year));
+            .and_then(|began| self.rhythm.limit_minutes(Side::AtHome, began.minutes(), bounds, &rules.rhythm()));
         let ms = learned.map_or(rules.inactivity.limit_ms, |minutes| u64::from(minutes) * MINUTE_MS);
         let limit = Limit { ms, reason: Reason::NoSignOfLife };
         // Without a trusted clock there is no morning: the continuous limit stands alone.
@@ -278,6 +301,13 @@ impl DailyLife {
     }
 }
 
+impl DailyLifeRules {
+    fn rhythm(&self) -> RhythmRules {
+        let InactivityRules { false_alarms_a_year, hours_vary_minutes, .. } = self.inactivity;
+        RhythmRules { false_alarms_a_year, hours_vary_minutes }
+    }
+}
+
 impl Holiday {
     fn covers(&self, day: i64) -> bool {
         (self.first_day..=self.last_day).contains(&day)
@@ -288,9 +318,9 @@ impl Holiday {
 fn limit_out_ms(rhythm: &Rhythm, began: Option<LocalTime>, rules: &DailyLifeRules) -> u64 {
     let AwayRules { limit_ms, learned, learned_ms_max, .. } = rules.away;
     let bounds = (minutes(limit_ms), minutes(learned_ms_max));
-    let known = began.filter(|_| learned).and_then(|began| {
-        rhythm.limit_minutes(Side::Out, began.minutes(), bounds, rules.inactivity.false_alarms_a_year)
-    });
+    let known = began
+        .filter(|_| learned)
+        .and_then(|began| rhythm.limit_minutes(Side::Out, began.minutes(), bounds, &rules.rhythm()));
     let ms = known.map_or_else(|| rules.away.first_limit_ms(began), |minutes| u64::from(minutes) * MINUTE_MS);
     began.map_or(ms, |began| past_holidays(began, ms, rules.holidays.iter(), limit_ms))
 }
@@ -339,6 +369,7 @@ fn tells_of_life(kind: Kind, value: &Reading) -> bool {
         | Kind::Tamper
         | Kind::Battery
         | Kind::Link
+        | Kind::Mains
         | Kind::Availability
         | Kind::Visit => false,
     }

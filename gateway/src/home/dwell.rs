@@ -23,6 +23,8 @@ const STAYS_MAX: usize = 60;
 const STAYS_MIN: usize = 10;
 /// Beds watched.
 const BEDS_MAX: usize = 16;
+/// Somebody who lies down is seen by other sensors for so long, milliseconds.
+const LYING_DOWN_MS: u64 = 2 * 60_000;
 
 /// Times of the dwell rules, milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +106,21 @@ impl Dwell {
     }
 
     /// Folds a sign of life: whoever is seen in another room has left the bathroom.
-    pub fn lived(&mut self, at: &Stamp, sign: &Sign<'_>) {
+    ///
+    /// Gives back the beds that are no longer believed: of an elder who lives alone and moves about
+    /// elsewhere, a bed that still says "occupied" holds a bag or hangs.
+    pub fn lived(&mut self, at: &Stamp, sign: &Sign<'_>, alone: bool) -> Vec<String> {
+        let elsewhere = |stay: &Stay| stay.room.is_none() || sign.room.is_none() || stay.room.as_deref() != sign.room;
+        let hangs = |(bed, stay): &(&String, &Stay)| {
+            alone && bed.as_str() != sign.device && elsewhere(stay) && stay.since.elapsed_ms(at) > LYING_DOWN_MS
+        };
+        let hanging: Vec<String> = self.beds.iter().filter(hangs).map(|(bed, _)| bed.clone()).collect();
+        self.beds.retain(|bed, _| !hanging.contains(bed));
+        self.leave_bathroom(at, sign);
+        hanging
+    }
+
+    fn leave_bathroom(&mut self, at: &Stamp, sign: &Sign<'_>) {
         let Some(room) = sign.room else { return };
         let stays = &mut self.stays;
         self.bathrooms.retain(|_, stay| {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use protocol::downlink::OrderProgress;
 use protocol::ids::LocalKey;
 use protocol::observation::{Kind, Observation, Reading};
-use protocol::record::{Body, Observed, Record, Stamp, Trigger};
+use protocol::record::{Body, MainsSupply, Observed, Record, SaidFine, Stamp, Trigger};
 use protocol::stage::Stage;
 use protocol::trigger::{Reason, TriggerKind};
 use serde::{Deserialize, Serialize};
@@ -249,7 +249,13 @@ impl Home {
                 let record = self.visits.verify(now, message, evidence, &self.rules.visit);
                 effects.push(Effect::Record(Body::Visit(record)));
             }
-            Input::Cancel(device) => self.pre_alarms.cancel(device, &mut effects),
+            Input::Cancel(device) => {
+                self.pre_alarms.cancel(device, &mut effects);
+                // "I'm fine" is no cancel of a call: the dispatcher is told of it, and decides.
+                if self.call_open() {
+                    effects.push(Effect::Record(Body::SaidFine(SaidFine { device: (*device).to_owned() })));
+                }
+            }
             Input::Synced(seq) => self.reassurance.synced(*seq),
             Input::Disk { writable } => self.reassurance.disk(*writable),
             Input::Received { seqs, ver } => self.reassurance.received(now, seqs, *ver),
@@ -308,9 +314,15 @@ impl Home {
                 self.reassurance.resolved(resolved);
                 self.daily_life.resolved(&resolved.calls);
             }
+            Body::SaidFine(said) => self.daily_life.said_fine(&record.at, &said.device, &self.rules),
             Body::Delivered(delivered) => self.reassurance.delivered(&record.at, delivered),
             Body::Started(_) => self.reassurance.restarted(record.seq),
-            Body::Stopped | Body::Link { .. } | Body::DeviceListed(_) => {}
+            Body::Stopped
+            | Body::Link { .. }
+            | Body::DeviceListed(_)
+            | Body::Mains(_)
+            | Body::Restored(_)
+            | Body::Tested(_) => {}
         }
     }
 
@@ -405,6 +417,11 @@ impl Home {
             | Kind::Tamper
             | Kind::Battery
             | Kind::Availability => effects.push(observed(observation, room)),
+            Kind::Mains => effects.push(Effect::Record(Body::Mains(MainsSupply {
+                device: observation.device.clone(),
+                key: observation.key.clone(),
+                present: active,
+            }))),
             // A visit comes as Input::Visit, graded; the bare observation adds nothing.
             Kind::Visit => {}
         }

@@ -4,7 +4,7 @@
 //! margin. Two things differ. Time at home and time out have a line each, so that a working day out
 //! does not teach the home patience with a person on the floor. And the margin is a return level: the
 //! line is the longest quiet seen at that hour, raised (or lowered) by what the tail of an exponential
-//! of its size needs so that only `false_alarms_a_year` natural quiets are expected to pass it; with
+//! of its size needs so that only [`RhythmRules::false_alarms_a_year`] natural quiets are expected to pass it; with
 //! more days seen the margin shrinks by itself. All arithmetic is whole numbers, so that folding the
 //! same records gives the same line everywhere.
 
@@ -31,6 +31,15 @@ const QUIETS_MAX: usize = 800;
 /// The least part of the line that any budget leaves, thousandths.
 const FACTOR_PERMILLE_MIN: i64 = 300;
 
+/// What the rhythm is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RhythmRules {
+    /// How many natural quiets a year may pass the limit; the main setting.
+    pub false_alarms_a_year: u32,
+    /// By how much the hours of rising and resting vary, minutes.
+    pub hours_vary_minutes: u32,
+}
+
 /// Which line a quiet belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Side {
@@ -42,10 +51,10 @@ pub enum Side {
 
 impl Side {
     /// How far a quiet speaks for the hours beside it, minutes: getting up varies less than coming home.
-    fn reach_minutes(self) -> i64 {
+    fn reach_minutes(self, rules: &RhythmRules) -> i64 {
         match self {
-            Self::AtHome => 30,
-            Self::Out => 240,
+            Self::AtHome => i64::from(rules.hours_vary_minutes),
+            Self::Out => 240.max(i64::from(rules.hours_vary_minutes)),
         }
     }
 
@@ -93,7 +102,7 @@ impl Rhythm {
     }
 
     /// Folds a quiet that life ended.
-    pub fn learn(&mut self, side: Side, began: i64, minutes: u32) {
+    pub fn learn(&mut self, side: Side, began: i64, minutes: u32, rules: &RhythmRules) {
         if minutes < QUIET_MINUTES_MIN {
             return;
         }
@@ -109,13 +118,13 @@ impl Rhythm {
         while self.quiets.len() > QUIETS_MAX {
             self.quiets.pop_front();
         }
-        self.at_home = self.line(Side::AtHome);
-        self.out = self.line(Side::Out);
+        self.at_home = self.line(Side::AtHome, rules);
+        self.out = self.line(Side::Out, rules);
     }
 
-    fn line(&self, side: Side) -> Vec<u32> {
+    fn line(&self, side: Side, rules: &RhythmRules) -> Vec<u32> {
         let mut line = Vec::new();
-        let reach = side.reach_minutes();
+        let reach = side.reach_minutes(rules);
         for quiet in self.quiets.iter().filter(|quiet| quiet.side == side) {
             line.resize(STEPS, 0);
             let end = quiet.began + i64::from(quiet.minutes);
@@ -136,13 +145,7 @@ impl Rhythm {
     /// How long a quiet that began at this local minute may last, minutes; none while nothing is learned.
     ///
     /// It lies within `least` and `most`.
-    pub fn limit_minutes(
-        &self,
-        side: Side,
-        began: i64,
-        (least, most): (u32, u32),
-        false_alarms_a_year: u32,
-    ) -> Option<u32> {
+    pub fn limit_minutes(&self, side: Side, began: i64, (least, most): (u32, u32), rules: &RhythmRules) -> Option<u32> {
         let line = match side {
             Side::AtHome => &self.at_home,
             Side::Out => &self.out,
@@ -151,7 +154,7 @@ impl Rhythm {
         if seen < LEARNING_MINUTES || line.is_empty() {
             return None;
         }
-        let factor = factor_permille(seen.min(HISTORY_MINUTES).unsigned_abs(), false_alarms_a_year, side);
+        let factor = factor_permille(seen.min(HISTORY_MINUTES).unsigned_abs(), rules.false_alarms_a_year, side);
         let mut minutes = least;
         while minutes < most {
             let step = (began + i64::from(minutes)).div_euclid(STEP_MINUTES);
@@ -206,7 +209,7 @@ mod tests {
     use super::*;
 
     const DAY: i64 = DAY_MINUTES as i64;
-    const BUDGET: u32 = 12;
+    const RULES: RhythmRules = RhythmRules { false_alarms_a_year: 12, hours_vary_minutes: 30 };
 
     #[test]
     fn the_logarithm_is_the_one_of_the_books() {
@@ -222,23 +225,23 @@ mod tests {
         let mut rhythm = Rhythm::default();
         rhythm.lived(0);
         for day in 0..days {
-            rhythm.learn(Side::AtHome, day * DAY + 13 * 60, 90);
-            rhythm.learn(Side::Out, day * DAY + 15 * 60, 120);
-            rhythm.learn(Side::AtHome, day * DAY + 23 * 60, 480);
+            rhythm.learn(Side::AtHome, day * DAY + 13 * 60, 90, &RULES);
+            rhythm.learn(Side::Out, day * DAY + 15 * 60, 120, &RULES);
+            rhythm.learn(Side::AtHome, day * DAY + 23 * 60, 480, &RULES);
         }
         rhythm
     }
 
     #[test]
     fn nothing_is_learned_in_the_first_days() {
-        assert_eq!(home(2).limit_minutes(Side::AtHome, 2 * DAY + 9 * 60, (240, 720), BUDGET), None);
-        assert!(home(3).limit_minutes(Side::AtHome, 3 * DAY + 9 * 60, (240, 720), BUDGET).is_some());
+        assert_eq!(home(2).limit_minutes(Side::AtHome, 2 * DAY + 9 * 60, (240, 720), &RULES), None);
+        assert!(home(3).limit_minutes(Side::AtHome, 3 * DAY + 9 * 60, (240, 720), &RULES).is_some());
     }
 
     #[test]
     fn by_day_it_asks_soon_and_by_night_after_the_usual_hour_of_rising() {
         let rhythm = home(14);
-        let limit = |hour| rhythm.limit_minutes(Side::AtHome, 14 * DAY + hour * 60, (120, 720), BUDGET).unwrap();
+        let limit = |hour: i64| rhythm.limit_minutes(Side::AtHome, 14 * DAY + hour * 60, (120, 720), &RULES).unwrap();
         assert_eq!(limit(9), 120);
         // From 23:00 the longest night seen is 8 h; it is asked after a margin, and not after 12 h.
         assert!((510..=660).contains(&limit(23)), "{}", limit(23));
@@ -249,7 +252,14 @@ mod tests {
     #[test]
     fn a_smaller_budget_waits_longer_and_more_days_wait_shorter() {
         let night = |days: i64, budget| {
-            home(days).limit_minutes(Side::AtHome, days * DAY + 23 * 60, (120, 1_440), budget).unwrap()
+            home(days)
+                .limit_minutes(
+                    Side::AtHome,
+                    days * DAY + 23 * 60,
+                    (120, 1_440),
+                    &RhythmRules { false_alarms_a_year: budget, ..RULES },
+                )
+                .unwrap()
         };
         assert!(night(7, 1) > night(7, 12));
         assert!(night(7, 12) > night(28, 12));
@@ -258,9 +268,9 @@ mod tests {
     #[test]
     fn what_was_learned_out_says_nothing_of_home() {
         let mut rhythm = home(7);
-        rhythm.learn(Side::Out, 7 * DAY + 9 * 60, 1_200);
-        let at_home = rhythm.limit_minutes(Side::AtHome, 8 * DAY + 9 * 60, (120, 720), BUDGET);
-        let out = rhythm.limit_minutes(Side::Out, 8 * DAY + 9 * 60, (240, 4_320), BUDGET);
+        rhythm.learn(Side::Out, 7 * DAY + 9 * 60, 1_200, &RULES);
+        let at_home = rhythm.limit_minutes(Side::AtHome, 8 * DAY + 9 * 60, (120, 720), &RULES);
+        let out = rhythm.limit_minutes(Side::Out, 8 * DAY + 9 * 60, (240, 4_320), &RULES);
         assert_eq!(at_home, Some(120));
         assert!(out > Some(1_200), "{out:?}");
     }
@@ -269,13 +279,13 @@ mod tests {
     fn old_habits_and_a_clock_set_back_are_forgotten() {
         let mut rhythm = Rhythm::default();
         rhythm.lived(0);
-        rhythm.learn(Side::AtHome, 0, 700);
-        rhythm.learn(Side::AtHome, 40 * DAY, 61);
+        rhythm.learn(Side::AtHome, 0, 700, &RULES);
+        rhythm.learn(Side::AtHome, 40 * DAY, 61, &RULES);
         assert_eq!(rhythm.quiets.len(), 1);
-        rhythm.learn(Side::AtHome, 20 * DAY, 62);
+        rhythm.learn(Side::AtHome, 20 * DAY, 62, &RULES);
         assert_eq!(rhythm.quiets.len(), 1);
         for day in 0..2_000 {
-            rhythm.learn(Side::AtHome, 50 * DAY + day * 20, 60);
+            rhythm.learn(Side::AtHome, 50 * DAY + day * 20, 60, &RULES);
         }
         assert_eq!(rhythm.quiets.len(), QUIETS_MAX);
     }

@@ -190,7 +190,11 @@ impl Watch {
             | Body::Link { .. }
             | Body::Concluded(_)
             | Body::Delivered(_)
-            | Body::DeviceListed(_) => {}
+            | Body::DeviceListed(_)
+            | Body::SaidFine(_)
+            | Body::Mains(_)
+            | Body::Restored(_)
+            | Body::Tested(_) => {}
         }
     }
 
@@ -261,7 +265,11 @@ impl Watch {
                 | Body::Link { .. }
                 | Body::Concluded(_)
                 | Body::Delivered(_)
-                | Body::DeviceListed(_) => {}
+                | Body::DeviceListed(_)
+                | Body::SaidFine(_)
+                | Body::Mains(_)
+                | Body::Restored(_)
+                | Body::Tested(_) => {}
             }
         }
     }
@@ -367,7 +375,11 @@ impl HomeWatch {
             | Body::Link { .. }
             | Body::Concluded(_)
             | Body::Delivered(_)
-            | Body::DeviceListed(_) => {}
+            | Body::DeviceListed(_)
+            | Body::SaidFine(_)
+            | Body::Mains(_)
+            | Body::Restored(_)
+            | Body::Tested(_) => {}
         }
     }
 }
