@@ -156,6 +156,11 @@ impl GatewayConfig {
             advice
                 .push("a fall sensor without an `im_fine` button: a false fall cannot be cancelled in the home".into());
         }
+        if ![Role::Motion, Role::Presence, Role::Bed, Role::Door].into_iter().any(has) {
+            advice.push("no sensor sees the elder move: a quiet home is never noticed".into());
+        } else if !has(Role::ExitDoor) {
+            advice.push("no `exit_door`: every absence counts as a quiet home and brings a call".into());
+        }
         if self.rules.visit.home.is_none() {
             advice.push("no `home.latitude` and `home.longitude`: check-ins cannot be located".into());
         }

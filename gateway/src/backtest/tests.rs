@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use super::settings::Family;
 use super::*;
 
-/// Three weeks: up at seven, out from nine to five by a door of the given name, to bed at eleven.
+/// Three weeks: up at seven, out from half past eight to five by a door of the given name, to bed at eleven.
 fn three_weeks(door: &str) -> String {
     let mut csv = "home,local_time,sensor,name,kind,state\n".to_owned();
     for day in 1..=21 {
@@ -16,9 +16,9 @@ fn three_weeks(door: &str) -> String {
             say(&format!("{hour:02}:{minute:02}:40"), "b", "Bath tap", "item", "ON");
             say(&format!("{hour:02}:{minute:02}:50"), "b", "Bath tap", "item", "OFF");
         }
-        for time in ["09:00:00", "17:00:00"] {
-            say(time, "d", door, "door", "ON");
-            say(&time.replace(":00:00", ":00:05"), "d", door, "door", "OFF");
+        for time in ["08:30", "17:00"] {
+            say(&format!("{time}:00"), "d", door, "door", "ON");
+            say(&format!("{time}:05"), "d", door, "door", "OFF");
         }
     }
     csv
@@ -70,8 +70,8 @@ fn what_is_configured_by_name_goes_before_what_a_name_says() {
 fn labelled_absences_take_no_stop_and_mark_their_calls() {
     let rules = HomeRules::default();
     let logs = read_events(three_weeks("Front door").as_bytes(), rules.utc_offset_minutes).unwrap();
-    let labels = "home,start,end,activity\nh,2024-01-08T09:00:00,2024-01-08T17:00:00,leave-house\n\
-                  h,2024-01-09T09:00:00,2024-01-09T17:00:00,use-toilet\n";
+    let labels = "home,start,end,activity\nh,2024-01-08T08:30:00,2024-01-08T17:00:00,leave-house\n\
+                  h,2024-01-09T08:30:00,2024-01-09T17:00:00,use-toilet\n";
     let labels = read_labels(labels, rules.utc_offset_minutes).unwrap();
     let plan = Plan { rules: &rules, learning_days: 7, labels: Some(&labels), only: None };
     let labelled = run(&logs, &plan, |_| {});

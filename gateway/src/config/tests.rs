@@ -83,7 +83,20 @@ fn the_rules_of_a_day_stay_within_what_is_safe() {
          [away]\nuntil = \"12:00\"\n[caregiver]\nvisit_minutes_max = 600\n\
          [dwell]\nbathroom_prompt_minutes = 40\nbathroom_minutes = 40\n\
          [[holiday]]\nfirst_day = \"2026-12-24\"\n[[holiday]]\nfirst_day = \"24.12.\"\nlast_day = \"2026-12-27\"\n";
-    check(&format!("{GOOD}{wrong}"), expect![[r#""#]]);
+    check(
+        &format!("{GOOD}{wrong}"),
+        expect![[r#"
+        line 12: inactivity.window_until: the window ends between 06:00 and 14:00, and begins before
+        line 13: inactivity.learned_hours_max: 14 is outside 8–12; the default is 12
+        line 14: inactivity.false_alarms_a_year: 0 is outside 1–48; the default is 12
+        line 17: away.until: is before 16:00; by then most elders are still out, and every day would bring a call
+        line 19: caregiver.visit_minutes_max: 600 is outside 30–240; the default is 240
+        line 21: dwell.bathroom_prompt_minutes: the elder is asked before it becomes an alarm: `bathroom_prompt_minutes` must be the smaller
+        line 23: holiday[1].first_day: first_day and last_day are both needed
+        line 25: holiday[2].first_day: first_day and last_day are both needed
+        line 26: holiday[2].first_day: `24.12.` is no date such as 2026-12-24
+    "#]],
+    );
 }
 
 #[test]
@@ -115,7 +128,7 @@ fn an_unknown_role_a_doubled_device_and_a_misspelt_key_are_told_together() {
     check(
         &format!("{GOOD}\n[[device]]\nname = \"a\"\nrole = \"sus\"\n[[device]]\nname = \"a\"\nrom = \"hall\"\n"),
         expect![[r#"
-            line 15: device[1].role: `sus` is not one of sos, assistance, im_fine, fall, motion, presence, door, exit_door, bed, water, smoke, gas, co, vibration, ignore
+            line 15: device[1].role: `sus` is not one of sos, assistance, im_fine, fall, motion, presence, door, exit_door, bed, water, smoke, gas, co, vibration, mains, ignore
             line 17: device[2].name: `a` is configured twice
             line 18: device[2].rom: is not a known key; did you mean `room`?
         "#]],

@@ -143,7 +143,7 @@ impl DailyLife {
             return;
         }
         let is_life = self.chatter.is_life(at, &observed.device, life.inactivity.one_sensor_ms);
-        self.chatter.heard(at, &observed.device);
+        self.chatter.heard(at, &observed.device, life.inactivity.one_sensor_ms);
         if is_life {
             self.lived(at, &sign, rules);
         } else {
