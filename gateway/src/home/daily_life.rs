@@ -83,7 +83,9 @@ impl DailyLife {
     ) {
         let place = rules.devices.get(&observation.device);
         let life = &rules.daily_life;
+        // What a button of the elder's says is folded as a press; it has cancelled already.
         if self.caregiver.is_present()
+            || observation.kind == Kind::Assistance
             || !tells_of_life(observation.kind, &observation.value)
             || !self.chatter.is_life(now, &observation.device, life.inactivity.one_sensor_ms)
         {
