@@ -137,6 +137,8 @@ pub enum Reason {
     GatewaySilent,
     /// A button was not proven by a press within a month.
     ProofOverdue,
+    /// A call had no receipt of the centre in time.
+    CentreNotReached,
     /// No sign of life for longer than this home may be quiet at this hour.
     NoSignOfLife,
     /// Nothing by the end of the morning's window.

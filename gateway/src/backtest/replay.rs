@@ -54,6 +54,7 @@ impl Replayed {
         }
         // Nobody hears it, but what was looked at is due no more.
         let _ = self.home.telling(&at);
+        let _ = self.home.contacting(&at);
         self.raised |= called.is_some();
         called
     }

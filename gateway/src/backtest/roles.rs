@@ -6,6 +6,7 @@ use protocol::observation::Kind;
 
 use super::events::HomeLog;
 use crate::decode::Role;
+use crate::home::contacts::ContactRules;
 use crate::home::local_time::LocalTime;
 use crate::home::{HomeRules, Place};
 
@@ -22,7 +23,8 @@ const ABSENCES_MIN: usize = 2;
 
 /// The configured rules with a role for every device of the log, and a line on each.
 pub(super) fn assign(log: &HomeLog, configured: &HomeRules, learning_days: i64) -> (HomeRules, Vec<String>) {
-    let mut rules = configured.clone();
+    // Nobody is told of what only a recording says.
+    let mut rules = HomeRules { contacts: ContactRules::default(), ..configured.clone() };
     let mut lines = Vec::new();
     let by_name = |index: usize| {
         let device = log.devices.get(index)?;

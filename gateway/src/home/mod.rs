@@ -9,21 +9,23 @@ use std::collections::BTreeMap;
 use protocol::downlink::OrderProgress;
 use protocol::ids::LocalKey;
 use protocol::observation::{Kind, Observation, Reading};
-use protocol::record::{Body, MainsSupply, Observed, Record, SaidFine, Stamp, Trigger};
+use protocol::record::{Body, ContactResult, MainsSupply, Observed, Record, SaidFine, Stamp, Trigger};
 use protocol::stage::Stage;
-use protocol::trigger::{Reason, TriggerKind};
+use protocol::trigger::{OrderClass, Reason, TriggerKind};
 use serde::{Deserialize, Serialize};
 
+use self::contacts::{ContactRules, Contacting, Contacts};
 use self::daily_life::{DailyLife, DailyLifeRules};
 use self::fall::{FallRules, Falls};
 use self::pre_alarm::PreAlarms;
-use self::reassurance::{Reassurance, ReassuranceRules};
+use self::reassurance::{Around, Reassurance, ReassuranceRules};
 use self::visit::{HomeEvidence, VisitRules, Visits};
 use crate::decode::{Role, VisitMessage};
 
 pub mod away;
 pub mod caregiver;
 pub mod chatter;
+pub mod contacts;
 pub mod daily_life;
 pub mod dwell;
 pub mod fall;
@@ -48,6 +50,8 @@ pub struct HomeRules {
     pub daily_life: DailyLifeRules,
     /// What the elder is told and when.
     pub reassurance: ReassuranceRules,
+    /// Who is told when the centre is not reached.
+    pub contacts: ContactRules,
     /// Check-ins and check-outs.
     pub visit: VisitRules,
 }
@@ -61,6 +65,7 @@ impl Default for HomeRules {
             fall: FallRules::default(),
             daily_life: DailyLifeRules::default(),
             reassurance: ReassuranceRules::default(),
+            contacts: ContactRules::default(),
             visit: VisitRules::default(),
         }
     }
@@ -114,6 +119,13 @@ pub enum Input<'a> {
         /// How long it holds, milliseconds.
         lease_ms: u64,
     },
+    /// What came of a message to a contact.
+    Contacted {
+        /// The message.
+        told: Contacting,
+        /// What came of it.
+        result: ContactResult,
+    },
     /// The program started; everything known was applied before.
     Started,
     /// A deadline may have passed.
@@ -159,6 +171,10 @@ pub enum Deadline {
     CentreNotReached,
     /// What the centre said no longer holds.
     LeaseEnds,
+    /// A call has been without receipt for so long that the contacts are told.
+    ContactsWait,
+    /// A contact is to be tried, or tried again.
+    ContactDue,
 }
 
 /// One home's rules and what they know.
@@ -169,6 +185,7 @@ pub struct Home {
     falls: Falls,
     daily_life: DailyLife,
     reassurance: Reassurance,
+    contacts: Contacts,
     visits: Visits,
     evidence: Evidence,
 }
@@ -187,6 +204,7 @@ pub struct HomeSnapshot {
     falls: Falls,
     daily_life: DailyLife,
     reassurance: Reassurance,
+    contacts: Contacts,
     visits: Visits,
     evidence: Evidence,
 }
@@ -200,6 +218,7 @@ impl Home {
             falls: Falls::default(),
             daily_life: DailyLife::default(),
             reassurance: Reassurance::default(),
+            contacts: Contacts::default(),
             visits: Visits::default(),
             evidence: Evidence::default(),
         }
@@ -207,8 +226,8 @@ impl Home {
 
     /// A home as a checkpoint left it.
     pub fn restore(rules: HomeRules, snapshot: HomeSnapshot) -> Self {
-        let HomeSnapshot { pre_alarms, falls, daily_life, reassurance, visits, evidence } = snapshot;
-        Self { rules, pre_alarms, falls, daily_life, reassurance, visits, evidence }
+        let HomeSnapshot { pre_alarms, falls, daily_life, reassurance, contacts, visits, evidence } = snapshot;
+        Self { rules, pre_alarms, falls, daily_life, reassurance, contacts, visits, evidence }
     }
 
     /// What a checkpoint keeps.
@@ -218,6 +237,7 @@ impl Home {
             falls: self.falls.clone(),
             daily_life: self.daily_life.clone(),
             reassurance: self.reassurance.clone(),
+            contacts: self.contacts.clone(),
             visits: self.visits.clone(),
             evidence: self.evidence,
         }
@@ -230,7 +250,15 @@ impl Home {
 
     /// What the elder should be hearing now.
     pub fn stage(&self, now: &Stamp) -> Stage {
-        self.reassurance.stage(now, self.pre_alarms.is_any_running(), &self.rules.reassurance)
+        self.reassurance.stage(now, self.around(), &self.rules.reassurance)
+    }
+
+    /// What else of the home bears on the stage.
+    fn around(&self) -> Around {
+        Around {
+            pre_alarm_running: self.pre_alarms.is_any_running(),
+            contacts_called: self.contacts.called(OrderClass::Emergency),
+        }
     }
 
     /// Decides what `input` means at `now`.
@@ -263,11 +291,13 @@ impl Home {
                 self.reassurance.progress(now, *ver, orders, *lease_ms, &mut effects);
             }
             Input::Started => {
-                self.reassurance.starts(now, self.pre_alarms.is_any_running(), &self.rules.reassurance);
+                self.reassurance.starts(now, self.around(), &self.rules.reassurance);
                 self.woken(now, &mut effects);
             }
+            Input::Contacted { told, result } => self.contacts.answered(told, *result, &mut effects),
             Input::Woken => self.woken(now, &mut effects),
         }
+        self.contacts.decide(now, self.reassurance.unheard(), &self.rules.contacts, &mut effects);
         effects
     }
 
@@ -276,6 +306,12 @@ impl Home {
     pub fn telling(&mut self, now: &Stamp) -> Option<Telling> {
         let stage = self.stage(now);
         self.reassurance.tell(now, stage).map(|again| Telling { stage, again })
+    }
+
+    /// The messages to contacts that are to go out now; asked like [`Home::telling`].
+    #[must_use]
+    pub fn contacting(&mut self, now: &Stamp) -> Vec<Contacting> {
+        self.contacts.contacting(now, self.reassurance.unheard(), &self.rules.contacts)
     }
 
     /// Folds a record that was written, now or before a restart.
@@ -313,13 +349,17 @@ impl Home {
             Body::Resolved(resolved) => {
                 self.reassurance.resolved(resolved);
                 self.daily_life.resolved(&resolved.calls);
+                self.contacts.over(|class| self.reassurance.has_call(class));
             }
             Body::SaidFine(said) => self.daily_life.said_fine(&record.at, &said.device, &self.rules),
             Body::Delivered(delivered) => self.reassurance.delivered(&record.at, delivered),
             Body::Started(_) => self.reassurance.restarted(record.seq),
+            Body::Link { up } => self.reassurance.linked(*up),
+            Body::ContactsCalled(called) => self.contacts.begun(record, called),
+            Body::ContactTold(told) => self.contacts.told(record, told),
             Body::Stopped
-            | Body::Link { .. }
             | Body::DeviceListed(_)
+            | Body::Played(_)
             | Body::Mains(_)
             | Body::Restored(_)
             | Body::Tested(_) => {}
@@ -333,6 +373,7 @@ impl Home {
             .chain(self.falls.deadlines(&self.rules.fall))
             .chain(self.daily_life.deadlines(&self.pre_alarms, &self.rules.daily_life))
             .chain(self.reassurance.deadlines(&self.rules.reassurance))
+            .chain(self.contacts.deadlines(self.reassurance.unheard(), &self.rules.contacts))
             .min()
     }
 

@@ -78,6 +78,7 @@ impl Lived {
             self.home.apply(&record);
         }
         let _ = self.home.telling(&at);
+        let _ = self.home.contacting(&at);
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "what is no alarm is not listed")]
@@ -153,9 +154,13 @@ fn check(habits: Habits, seed: u64, expected: Expect) {
 #[test]
 fn a_week_with_a_cat_visitors_and_naps_brings_no_call() {
     let habits = Habits { pet: true, visitor_percent: 60, naps_percent: 90, ..Habits::default() };
-    check(habits, 7, expect![[r#"
+    check(
+        habits,
+        7,
+        expect![[r#"
         presumed out 7 time(s)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -172,11 +177,15 @@ fn a_collapse_behind_the_front_door_is_called_and_nothing_else_is() {
     let plan = Resident::new(early.clone(), seed).plan(day);
     let errand = plan.iter().find(|stay| stay.doing == Doing::Out).unwrap();
     let collapses_at = Duration::from_secs(day * 86_400) + errand.to + Duration::from_secs(15);
-    check(Habits { collapses_at: Some(collapses_at), ..early }, seed, expect![[r#"
+    check(
+        Habits { collapses_at: Some(collapses_at), ..early },
+        seed,
+        expect![[r#"
         (collapses on day 6 at 08:39)
         day 6 12:39 asked: Inactivity, NoSignOfLife
         day 6 12:44 CALL P2: NoSignOfLife
         day 6 12:59 CALL P1: NoContact
         presumed out 9 time(s)
-    "#]]);
+    "#]],
+    );
 }
