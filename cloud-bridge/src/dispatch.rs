@@ -155,6 +155,7 @@ impl Dispatch {
             | Body::Observed(_)
             | Body::Resolved(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_)
             | Body::DeviceListed(_)
             | Body::SegmentRetired(_)
@@ -210,6 +211,7 @@ impl Dispatch {
             | Body::Observed(_)
             | Body::Resolved(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_)
             | Body::DeviceListed(_)
             | Body::SaidFine(_)
@@ -277,6 +279,7 @@ impl Dispatch {
             | Body::Observed(_)
             | Body::Resolved(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_)
             | Body::DeviceListed(_)
             | Body::SegmentRetired(_)

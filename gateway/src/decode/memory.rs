@@ -189,6 +189,7 @@ impl Memory {
             | Body::SaidFine(_)
             | Body::Restored(_)
             | Body::Tested(_)
+            | Body::Concluded(_)
             | Body::SegmentRetired(_)
             | Body::Missing(_) => {}
         }
@@ -311,7 +312,21 @@ fn observed_by(kind: TriggerKind, reason: Reason) -> Option<(Kind, Reading)> {
         | Reason::MainsLost
         | Reason::MainsLostLong
         | Reason::GatewaySilent
-        | Reason::ProofOverdue => return None,
+        | Reason::ProofOverdue
+        | Reason::NoSignOfLife
+        | Reason::NothingByMorning
+        | Reason::OutTooLong
+        | Reason::OneSensorAlone
+        | Reason::BathroomTooLong
+        | Reason::BedTooLong
+        | Reason::NoContact
+        | Reason::SignOfLife
+        | Reason::LeftByExitDoor
+        | Reason::CameHome
+        | Reason::LoneSensorInEmptyHome
+        | Reason::PlanOver
+        | Reason::CaregiverLeft
+        | Reason::VisitTooLong => return None,
     }
     let kind = match kind {
         TriggerKind::Sos => Kind::Sos,
