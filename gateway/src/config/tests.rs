@@ -31,6 +31,7 @@ fn the_example_is_good_and_says_what_its_comments_promise() {
     assert_eq!(config.decoder.devices.get("bed pad"), Some(&Role::Bed));
     assert_eq!(config.decoder.rules.len(), 2);
     assert_eq!((config.rules.fall, config.rules.reassurance), (FallRules::default(), ReassuranceRules::default()));
+    assert_eq!(config.rules.daily_life, DailyLifeRules::default());
     let defaults = (EngineLimits::default(), OutboxTimes::default(), JournalLimits::default());
     assert_eq!((config.limits, config.outbox, config.journal), defaults);
     assert!(config.rules.visit.home.is_some() && config.rules.visit.code_secret.is_some());
@@ -73,6 +74,28 @@ fn a_short_secret_is_refused() {
         expect![[r#"
             line 6: centre.token: has 6 characters; a secret needs at least 32, made at random
         "#]],
+    );
+}
+
+#[test]
+fn the_rules_of_a_day_stay_within_what_is_safe() {
+    let wrong = "[inactivity]\nlearned_hours_max = 14\nfalse_alarms_a_year = 0\nwindow_from = \"11:00\"\n\
+         [away]\nuntil = \"12:00\"\n[caregiver]\nvisit_minutes_max = 600\n\
+         [dwell]\nbathroom_prompt_minutes = 40\nbathroom_minutes = 40\n\
+         [[holiday]]\nfirst_day = \"2026-12-24\"\n[[holiday]]\nfirst_day = \"24.12.\"\nlast_day = \"2026-12-27\"\n";
+    check(
+        &format!("{GOOD}{wrong}"),
+        expect![[r#"
+        line 12: inactivity.window_until: the window ends between 06:00 and 14:00, and begins before
+        line 13: inactivity.learned_hours_max: 14 is outside 8–12; the default is 12
+        line 14: inactivity.false_alarms_a_year: 0 is outside 1–48; the default is 12
+        line 17: away.until: is before 16:00; by then most elders are still out, and every day would bring a call
+        line 19: caregiver.visit_minutes_max: 600 is outside 30–240; the default is 240
+        line 21: dwell.bathroom_prompt_minutes: the elder is asked before it becomes an alarm: `bathroom_prompt_minutes` must be the smaller
+        line 23: holiday[1].first_day: first_day and last_day are both needed
+        line 25: holiday[2].first_day: first_day and last_day are both needed
+        line 26: holiday[2].first_day: `24.12.` is no date such as 2026-12-24
+    "#]],
     );
 }
 
