@@ -11,7 +11,7 @@ use tests::harness::program::path_of;
 use tests::powercut::block_log::Recording;
 use tests::powercut::cut::{self, Cut, Model};
 use tests::powercut::enclosure::{self, Place};
-use tests::powercut::mutants::{Bench, MUTANTS, Mutant};
+use tests::powercut::mutants::{self, MUTANTS, Mutant};
 use tests::powercut::run::{Failure, Job, Plan, check_all, recorded};
 use tests::powercut::tally::Tally;
 use tests::powercut::truth::Recorded;
@@ -21,7 +21,8 @@ use tests::powercut::workload::Workload;
 const CONTROL_CUTS: usize = 40;
 
 /// What the columns count.
-const LEGEND: &str = "cuts; of them followed to the real centre; cuts with a promised press lost, with a press doubled, without a start,
+const LEGEND: &str =
+    "cuts; of them followed to the real centre; cuts with a promised press lost, with a press doubled, without a start,
 with a disk beyond mounting, with a press said again and not acknowledged, with wrong work orders: all six must be 0.
 Counted only: ext4 needed e2fsck to be mounted; start-up named damage; presses counted twice for a full disk.";
 
@@ -107,7 +108,7 @@ fn begin(cli: &Cli) -> anyhow::Result<ExitCode> {
         }
         for mutant in chosen(cli) {
             println!("building the mutant {}: {}", mutant.name, mutant.breaks);
-            Bench::prepare(&root())?.build(mutant)?;
+            mutants::build(&root(), mutant)?;
         }
     }
     match enclosure::enter()? {
@@ -118,7 +119,7 @@ fn begin(cli: &Cli) -> anyhow::Result<ExitCode> {
 
 /// The repository.
 fn root() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_owned)
 }
 
 /// The mutants that were asked for.
@@ -155,7 +156,7 @@ fn inside(cli: &Cli, dir: &Path) -> anyhow::Result<ExitCode> {
     });
     println!("seed {seed}");
     if cli.mutants {
-        return mutants(cli, &plan, seed);
+        return cut_mutants(cli, &plan, seed);
     }
     let workloads = if cli.workloads.is_empty() { Workload::ALL.to_vec() } else { cli.workloads.clone() };
     let began = Instant::now();
@@ -235,12 +236,16 @@ fn lying(plan: &Plan, recordings: &[(Workload, Recorded)], seed: u64) -> anyhow:
 }
 
 /// Cuts the power under every mutant until one cut sees it.
-fn mutants(cli: &Cli, plan: &Plan, seed: u64) -> anyhow::Result<ExitCode> {
-    let bench = Bench::at(&root());
+fn cut_mutants(cli: &Cli, plan: &Plan, seed: u64) -> anyhow::Result<ExitCode> {
     println!("{:<32} {:<20} {:>6}  seen as", "mutant", "workload", "cuts");
     let mut unseen = 0;
     for mutant in chosen(cli) {
-        let plan = Plan { program: bench.program(mutant), until_first: true, progress: false, ..plan.clone() };
+        let plan = Plan {
+            program: mutants::program(&root(), mutant.name),
+            until_first: true,
+            progress: false,
+            ..plan.clone()
+        };
         let recordings = record_all(&[mutant.workload], &plan)?;
         let entries = &recordings[0].1.recording.entries;
         let cuts = cut::choose(cut::all_cuts(entries, seed), MUTANT_CUTS, seed);
@@ -264,7 +269,7 @@ fn jobs_of(recording: usize, cuts: Vec<Cut>) -> Vec<Job> {
 
 /// Tells every violation, keeps the recordings, and says how to repeat each cut.
 fn tell(recordings: &[(Workload, Recorded)], failures: &[Failure], seed: u64) -> anyhow::Result<ExitCode> {
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/powercut-kept");
+    let kept = root().join("target").join("powercut-kept");
     std::fs::create_dir_all(&kept).with_context(|| format!("cannot make {}", kept.display()))?;
     let file = |workload: &str| kept.join(format!("{workload}-{seed}.recording"));
     for failure in failures.iter().take(TOLD_MAX) {

@@ -1,11 +1,11 @@
 //! Ways to break the gateway's care for the disk on purpose; cuts must see each of them.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 
 use super::workload::Workload;
+use crate::mutants::copy::ProductCopy;
 
 /// One way to break it.
 #[derive(Debug, Clone, Copy)]
@@ -153,98 +153,42 @@ impl Mutant {
 
 fn sources(path: &Path, each: &mut dyn FnMut(&Path) -> std::io::Result<()>) -> std::io::Result<()> {
     if path.is_dir() {
-        let mut entries = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+        let mut entries =
+            std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
         entries.sort();
         return entries.iter().try_for_each(|entry| sources(entry, each));
     }
     if path.extension().is_some_and(|extension| extension == "rs") { each(path) } else { Ok(()) }
 }
 
-/// Builds gateways out of a copy of the tree, each with one mutant.
-pub struct Bench {
-    root: PathBuf,
-    place: PathBuf,
+/// Where the built mutant `name` of the tree at `root` lies.
+pub fn program(root: &Path, name: &str) -> PathBuf {
+    root.join("target").join("mutants").join("gateways").join(name)
 }
 
-impl Bench {
-    /// The bench of the tree at `root`, as it lies.
-    pub fn at(root: &Path) -> Self {
-        Self { root: root.to_owned(), place: root.join("target/powercut-mutants") }
+/// Builds the gateway with this mutant in it, out of a copy of the tree at `root`.
+///
+/// # Errors
+/// When the mutant does not fit or does not build.
+pub fn build(root: &Path, mutant: &Mutant) -> anyhow::Result<()> {
+    let copy = ProductCopy::of(root)?;
+    let mut whole = Vec::new();
+    for (path, text) in mutant.files(root)? {
+        let name = path.strip_prefix(root).context("a file outside the tree")?.to_owned();
+        whole.push((name.clone(), std::fs::read_to_string(&path)?));
+        copy.write(&name, &text)?;
     }
-
-    /// Copies the tree at `root` to `target/powercut-mutants`; what did not change is not touched.
-    ///
-    /// # Errors
-    /// When it cannot be copied.
-    pub fn prepare(root: &Path) -> anyhow::Result<Self> {
-        let bench = Self::at(root);
-        let tree = bench.place.join("tree");
-        std::fs::create_dir_all(&tree)?;
-        let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root).output().context("cannot run git")?;
-        ensure!(listed.status.success(), "the mutants need the tree under git");
-        for name in String::from_utf8_lossy(&listed.stdout).split_terminator('\0') {
-            let (Ok(bytes), to) = (std::fs::read(root.join(name)), tree.join(name)) else { continue };
-            if std::fs::read(&to).ok().as_deref() != Some(&bytes[..]) {
-                std::fs::create_dir_all(to.parent().context("a file without a folder")?)?;
-                std::fs::write(&to, bytes).with_context(|| format!("cannot write {}", to.display()))?;
-            }
-        }
-        bench.share_dependencies().context("cannot share the compiled dependencies")?;
-        Ok(bench)
+    let built = copy.build("gateway", "gateway");
+    for (name, text) in whole {
+        copy.write(name, &text)?;
     }
-
-    /// Compiled dependencies are the same files under another name: a crate of a registry does not care
-    /// where the workspace lies.
-    fn share_dependencies(&self) -> anyhow::Result<()> {
-        let (from, to) = (self.root.join("target/release"), self.place.join("target/release"));
-        if to.is_dir() {
-            return Ok(());
-        }
-        std::fs::create_dir_all(&to)?;
-        // What cargo writes in place must not be the same file, and keeps the time at which it was made.
-        for (folder, how) in [("build", "--link"), ("deps", "--link"), (".fingerprint", "--preserve=all")] {
-            let copied = Command::new("cp").args(["--archive", how]).arg(from.join(folder)).arg(&to).output()?;
-            // A file of a build under way may be gone again: then it is built here.
-            ensure!(to.join(folder).is_dir(), "cp: {}", String::from_utf8_lossy(&copied.stderr));
-        }
-        Ok(())
+    built.with_context(|| format!("mutant `{}`", mutant.name))?;
+    let kept = program(root, mutant.name);
+    if let Some(dir) = kept.parent() {
+        std::fs::create_dir_all(dir)?;
     }
-
-    /// Builds the gateway with this mutant in it; gives where it lies.
-    ///
-    /// # Errors
-    /// When the mutant does not fit or does not build.
-    pub fn build(&self, mutant: &Mutant) -> anyhow::Result<PathBuf> {
-        let tree = self.place.join("tree");
-        let mut whole = Vec::new();
-        for (path, text) in mutant.files(&self.root)? {
-            let name = path.strip_prefix(&self.root).context("a file outside the tree")?;
-            whole.push((tree.join(name), std::fs::read_to_string(&path)?));
-            std::fs::write(tree.join(name), text)?;
-        }
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        // Compiled dependencies are shared; the workspace's own crates differ by where they lie.
-        build.args(["build", "--release", "--quiet", "--bin", "gateway"]);
-        for package in ["protocol", "gateway"] {
-            build.arg("--config").arg(format!("profile.release.package.{package}.opt-level=1"));
-        }
-        build.env("CARGO_TARGET_DIR", self.place.join("target")).env("CARGO_INCREMENTAL", "1");
-        let built = build.current_dir(&tree).output().context("cannot run cargo")?;
-        for (path, text) in whole {
-            std::fs::write(path, text)?;
-        }
-        ensure!(built.status.success(), "{} does not build:\n{}", mutant.name, String::from_utf8_lossy(&built.stderr));
-        let kept = self.program(mutant);
-        std::fs::create_dir_all(self.place.join("bin"))?;
-        std::fs::copy(self.place.join("target/release/gateway"), &kept).context("no gateway was built")?;
-        Ok(kept)
-    }
-
-    /// Where a built mutant lies.
-    pub fn program(&self, mutant: &Mutant) -> PathBuf {
-        self.place.join("bin").join(mutant.name)
-    }
+    std::fs::copy(copy.program("gateway"), &kept).context("no gateway was built")?;
+    Ok(())
 }
 
 #[cfg(test)]
