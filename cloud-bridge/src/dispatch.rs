@@ -4,6 +4,7 @@
 //! nothing at random, logs nothing and never fails; odd input becomes an effect with a reason.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use protocol::ids::{GatewayId, LocalKey, RecordKey, WorkOrderId};
 use protocol::record::{Body, Record};
@@ -34,7 +35,7 @@ pub const LATE_MS: i64 = 120_000;
 #[derive(Debug, Clone)]
 pub struct Arrival {
     /// The record.
-    pub record: Record,
+    pub record: Arc<Record>,
     /// How long ago it was made, by the gateway's own clocks; none when they cannot tell, which counts as fresh.
     pub age_ms: Option<u64>,
     /// Whether the order that this record's lifecycle opens exists already and is not open any more.

@@ -113,7 +113,7 @@ impl Play {
             hash: Hash32::ZERO,
         };
         let age_ms = age_secs.map(|age| age * 1000);
-        self.input(told, Input::Record(Arrival { record, age_ms, settled: false }))
+        self.input(told, Input::Record(Arrival { record: Arc::new(record), age_ms, settled: false }))
     }
 
     fn trigger(&mut self, seq: u64, kind: TriggerKind, reason: Reason, follows: Option<u64>) -> &mut Self {
@@ -851,7 +851,7 @@ fn presses_that_go_on_from_nothing_leave_nothing_to_remember() {
 fn a_settled_order_is_never_opened_again_under_its_identity() {
     let mut play = Play::new();
     let settled = |seq, body| Arrival {
-        record: Record {
+        record: Arc::new(Record {
             incarnation: Incarnation(1),
             seq,
             at: Stamp { boot: 1, uptime_ms: 0, wall_ms: 0, wall_trusted: false },
@@ -859,7 +859,7 @@ fn a_settled_order_is_never_opened_again_under_its_identity() {
             body,
             prev: Hash32::ZERO,
             hash: Hash32::ZERO,
-        },
+        }),
         age_ms: None,
         settled: true,
     };

@@ -1,6 +1,7 @@
 //! The invariants, each with a name, held against everything that happens. The first one broken is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use cloud_bridge::store::FeedItem;
 use gateway::engine::Recovered;
@@ -193,7 +194,7 @@ impl Watch {
     }
 
     /// The journal said that these are durable.
-    pub(super) fn written(&mut self, home: usize, records: &[Record]) {
+    pub(super) fn written(&mut self, home: usize, records: &[Arc<Record>]) {
         let at = &mut self.homes[home];
         for record in records {
             at.written_through = at.written_through.max(record.seq);
@@ -227,7 +228,7 @@ impl Watch {
     }
 
     /// The centre has committed these.
-    pub(super) fn committed(&mut self, home: usize, now_ms: u64, records: &[Record]) {
+    pub(super) fn committed(&mut self, home: usize, now_ms: u64, records: &[Arc<Record>]) {
         for record in records {
             let key = record.key();
             let at = &mut self.homes[home];
