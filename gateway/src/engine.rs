@@ -24,6 +24,7 @@ mod counters;
 mod deliveries;
 mod downlink;
 mod start;
+mod throttle;
 mod writing;
 
 pub use self::contract::{
@@ -32,6 +33,7 @@ pub use self::contract::{
 pub use self::counters::{Counters, Gauges, Named};
 use self::deliveries::Deliveries;
 use self::downlink::Downlink;
+use self::throttle::Throttle;
 
 /// Most records sealed and not yet written; beyond it routine ones are shed and counted.
 pub const PENDING_RECORDS_MAX: usize = 10_000;
@@ -68,6 +70,7 @@ pub struct Engine {
     outbox: Outbox,
     downlink: Downlink,
     deliveries: Deliveries,
+    throttle: Throttle,
     counters: Counters,
     jitter: Jitter,
     started_ms: u64,
@@ -166,9 +169,18 @@ impl Engine {
         let before = self.chain.next_seq;
         let mut urgent = false;
         for seen in &decoded.seen {
+            let kind = seen.observation.kind;
+            let throttled = seen.edge
+                && !kind.is_life_safety()
+                && !self.throttle.takes(now.uptime_ms, &seen.observation.device);
+            if throttled {
+                self.counters.rejected("throttled");
+            }
+            // A change that is not taken is heard like a repeated one: somebody is alive, and nothing is recorded.
+            let edge = seen.edge && !throttled;
             // That a hazard is over, or a battery low, can wait for the next sync; that one began cannot.
-            urgent |= seen.edge && seen.observation.kind.is_life_safety() && seen.observation.value == Reading::Active;
-            let input = Input::Observed { observation: &seen.observation, edge: seen.edge, reason: seen.reason };
+            urgent |= seen.edge && kind.is_life_safety() && seen.observation.value == Reading::Active;
+            let input = Input::Observed { observation: &seen.observation, edge, reason: seen.reason };
             self.handle(now, delivery.as_ref(), &input, commands);
         }
         if let Some(visit) = &decoded.visit {
@@ -178,6 +190,10 @@ impl Engine {
             self.handle(now, delivery.as_ref(), &Input::Cancel(device), commands);
         }
         for listed in decoded.learned {
+            if !self.throttle.takes(now.uptime_ms, &listed.device) {
+                self.counters.rejected("throttled");
+                continue;
+            }
             self.record(now, None, Body::DeviceListed(listed));
         }
         urgent |= decoded.visit.is_some() || decoded.cancel.is_some();

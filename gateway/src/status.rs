@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::driver::{Answer, Question, ask};
 use crate::history::History;
+use crate::intake::door::DoorCounts;
 
 /// Most records of one history page.
 const HISTORY_MAX: usize = 1_000;
@@ -23,6 +24,7 @@ const HISTORY_MAX: usize = 1_000;
 struct Status {
     questions: mpsc::Sender<Question>,
     history: History,
+    door: DoorCounts,
 }
 
 /// Serves until `stop` turns true.
@@ -30,6 +32,7 @@ pub async fn serve(
     listener: TcpListener,
     questions: mpsc::Sender<Question>,
     history: History,
+    door: DoorCounts,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut router = Router::new().route("/healthz", get(healthz)).route("/metrics", get(metrics));
@@ -37,7 +40,7 @@ pub async fn serve(
     if listener.local_addr().is_ok_and(|address| address.ip().is_loopback()) {
         router = router.route("/v1/history", get(latest));
     }
-    let router = router.with_state(Status { questions, history });
+    let router = router.with_state(Status { questions, history, door });
     let stopped = async move {
         let _ = stop.wait_for(|stop| *stop).await;
     };
@@ -65,7 +68,8 @@ async fn healthz(State(status): State<Status>) -> Response {
 async fn metrics(State(status): State<Status>) -> Response {
     match ask(&status.questions).await {
         Ok(answer) => {
-            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], exposition(&answer)).into_response()
+            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], exposition(&answer, &status.door))
+                .into_response()
         }
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
@@ -82,7 +86,7 @@ async fn latest(State(status): State<Status>, Query(query): Query<HistoryQuery>)
 }
 
 /// The Prometheus text format.
-fn exposition(answer: &Answer) -> String {
+fn exposition(answer: &Answer, door: &DoorCounts) -> String {
     let Answer { counters, gauges, .. } = answer;
     let mut text = String::new();
     let mut counter = |name: &str, help: &str, value: u64| {
@@ -101,6 +105,12 @@ fn exposition(answer: &Answer) -> String {
     };
     labelled("gateway_rejected_total", "Messages rejected, by reason.", "reason", &counters.rejections);
     labelled("gateway_troubles_total", "Troubles of the loop, by name.", "trouble", &counters.troubles);
+    labelled(
+        "gateway_door_total",
+        "What the broker's door saw: connections, and why some were closed.",
+        "what",
+        &door.named(),
+    );
     let mut gauge = |name: &str, help: &str, value: u64| {
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n");
     };

@@ -11,6 +11,7 @@ use super::downlink::Downlink;
 use super::{Command, Counters, Engine, EngineConfig, Now, Recovered};
 use crate::decode::Decoder;
 use crate::home::{Home, Input};
+use super::throttle::Throttle;
 use crate::jitter::Jitter;
 use crate::outbox::Outbox;
 
@@ -62,6 +63,7 @@ impl Engine {
             downlink: Downlink::default(),
             deliveries: engine_deliveries,
             counters,
+            throttle: Throttle::default(),
             jitter: Jitter::new(seed),
             started_ms: now.uptime_ms,
             pending: VecDeque::new(),
