@@ -170,9 +170,8 @@ impl Engine {
         let mut urgent = false;
         for seen in &decoded.seen {
             let kind = seen.observation.kind;
-            let throttled = seen.edge
-                && !kind.is_life_safety()
-                && !self.throttle.takes(now.uptime_ms, &seen.observation.device);
+            let throttled =
+                seen.edge && !kind.is_life_safety() && !self.throttle.takes(now.uptime_ms, &seen.observation.device);
             if throttled {
                 self.counters.rejected("throttled");
             }

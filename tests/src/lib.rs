@@ -1,6 +1,8 @@
 //! Testing ground of the whole product: the seeded world, and the harness that the end-to-end tests,
 //! the demo and the benchmark share for real programs, real sockets and real disks.
 
+pub mod abuse;
 pub mod chaos;
+pub mod flood;
 pub mod harness;
 pub mod world;

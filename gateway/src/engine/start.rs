@@ -8,10 +8,10 @@ use protocol::record::{Body, ChainHead, Delivered, Started};
 use super::checkpoint::Checkpoint;
 use super::deliveries::Deliveries;
 use super::downlink::Downlink;
+use super::throttle::Throttle;
 use super::{Command, Counters, Engine, EngineConfig, Now, Recovered};
 use crate::decode::Decoder;
 use crate::home::{Home, Input};
-use super::throttle::Throttle;
 use crate::jitter::Jitter;
 use crate::outbox::Outbox;
 

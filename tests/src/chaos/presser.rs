@@ -39,6 +39,7 @@ impl Presser {
         self.next_packet = self.next_packet.checked_add(1).unwrap_or(1);
         let mut said = false;
         until("the press's PUBACK", PATIENCE, async || {
+            self.connect().await?;
             let duplicate = std::mem::replace(&mut said, true);
             self.said_again += u64::from(duplicate);
             let answered = self.say(packet, duplicate).await;
@@ -55,11 +56,15 @@ impl Presser {
         self.said_again
     }
 
+    async fn connect(&mut self) -> Result<(), Failed> {
+        if self.client.is_none() {
+            self.client = Some(MqttClient::connect(self.port, &self.sign_in.name, Some(&self.sign_in)).await?);
+        }
+        Ok(())
+    }
+
     async fn say(&mut self, packet: u16, duplicate: bool) -> Result<(), Failed> {
-        let client = match &mut self.client {
-            Some(client) => client,
-            none => none.insert(MqttClient::connect(self.port, &self.sign_in.name, Some(&self.sign_in)).await?),
-        };
+        let client = self.client.as_mut().ok_or_else(|| "not connected".to_owned())?;
         let press = payload::sos_press(BUTTON);
         client.publish_as(&press.topic, &press.payload, packet, duplicate).await.map(drop)
     }

@@ -47,8 +47,32 @@ async fn a_press_goes_over_https_to_a_centre_of_the_configured_authority() -> an
 async fn nothing_goes_to_a_centre_of_another_authority_and_the_elder_is_told() -> anyhow::Result<()> {
     let (mut setup, authority) = with_tls(&HOSTS, Holds::Now)?;
     setup.ca_file = Some(Authority::new(&setup, "other-authority")?.file().to_owned());
+    nothing_goes(setup, &authority).await
+}
+
+#[tokio::test]
+async fn nothing_goes_to_a_centre_whose_authority_the_gateway_was_not_told() -> anyhow::Result<()> {
+    let (mut setup, authority) = with_tls(&HOSTS, Holds::Now)?;
+    setup.ca_file = None;
+    nothing_goes(setup, &authority).await
+}
+
+#[tokio::test]
+async fn nothing_goes_to_a_centre_whose_certificate_has_expired() -> anyhow::Result<()> {
+    let (setup, authority) = with_tls(&HOSTS, Holds::Expired)?;
+    nothing_goes(setup, &authority).await
+}
+
+#[tokio::test]
+async fn nothing_goes_to_a_centre_with_a_certificate_for_another_name() -> anyhow::Result<()> {
+    let (setup, authority) = with_tls(&["centre.example"], Holds::Now)?;
+    nothing_goes(setup, &authority).await
+}
+
+/// Presses; the elder must be told the truth and the centre must have nothing.
+async fn nothing_goes(setup: Setup, authority: &Authority) -> anyhow::Result<()> {
     let mut home = Home::start(setup).await?;
-    trusting(&mut home, &authority)?;
+    trusting(&mut home, authority)?;
     let lamp = home.lamp().await?;
     let mut checker = home.checker().await?;
     let press = payload::sos_press(BUTTON);
@@ -56,7 +80,9 @@ async fn nothing_goes_to_a_centre_of_another_authority_and_the_elder_is_told() -
     let told = |heard: &tests::harness::mqtt::Heard| heard.field("stage").as_deref() == Some("not_connected");
     lamp.hear("the lamp says not_connected", 0, PATIENCE, told).await.or_fail()?;
     home.status.until_metric("gateway_sends_failed_total", PATIENCE, |failed| failed > 0).await.or_fail()?;
-    let orders = home.desk.work_orders().await.or_fail()?;
+    // A desk that trusts everything asks the store: the gateway's own way must have brought nothing.
+    let any = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build()?;
+    let orders = home.desk.clone().through(any).work_orders().await.or_fail()?;
     ensure!(orders.is_empty(), "{} orders at a centre that is not trusted", orders.len());
     Ok(())
 }
