@@ -14,6 +14,8 @@ use protocol::visit::{Grade, Method, VisitAct, VisitException, VisitRecord};
 use super::effect::state_name;
 use super::*;
 
+mod supervision;
+
 fn key(seq: u64) -> LocalKey {
     LocalKey { incarnation: Incarnation(1), seq }
 }
@@ -92,6 +94,7 @@ impl Play {
                         NoticeBody::Visit(visit) => format!("feed {kind} {} {:?}", visit.caregiver, visit.grade),
                         NoticeBody::PreAlarm(of) => format!("feed {kind} {:?} {:?}", of.kind, of.reason),
                         NoticeBody::Test(of) => format!("feed {kind} {:?}", of.kind),
+                        NoticeBody::TestStep(of) => format!("feed {kind} {:?}", of.step),
                     }
                 }
                 Effect::Visit(visit) => format!("visit row, order {}", visit.work_order.is_some()),
@@ -194,6 +197,7 @@ impl Play {
         let next = self.home.next_deadline();
         let told = match next {
             Some((due, Deadline::FuseEnds(key))) => format!("deadline: fuse of #{} ends at {}s", key.seq, due / 1000),
+            Some((due, why)) => format!("deadline: {why:?} at {}s", due / 1000),
             None => "deadline: none".to_owned(),
         };
         self.input(&told, Input::Deadline)

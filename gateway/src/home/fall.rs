@@ -162,7 +162,8 @@ impl Falls {
             | Kind::Battery
             | Kind::Link
             | Kind::Availability
-            | Kind::Visit => {}
+            | Kind::Visit
+            | Kind::Mains => {}
         }
         if let Some(last) = &mut self.follow_up {
             if active && matches!(observed.kind, Kind::Motion | Kind::Bed) {

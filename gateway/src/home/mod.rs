@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use protocol::downlink::OrderProgress;
 use protocol::ids::LocalKey;
 use protocol::observation::{Kind, Observation, Reading};
-use protocol::record::{Body, Observed, Record, Stamp, Trigger};
+use protocol::record::{Body, MainsSupply, Observed, Record, SaidFine, Stamp, Trigger};
 use protocol::stage::Stage;
 use protocol::trigger::{Reason, TriggerKind};
 use serde::{Deserialize, Serialize};
@@ -223,7 +223,13 @@ impl Home {
                 let record = self.visits.verify(now, message, evidence, &self.rules.visit);
                 effects.push(Effect::Record(Body::Visit(record)));
             }
-            Input::Cancel(device) => self.pre_alarms.cancel(device, &mut effects),
+            Input::Cancel(device) => {
+                self.pre_alarms.cancel(device, &mut effects);
+                // "I'm fine" is no cancel of a call: the dispatcher is told of it, and decides.
+                if self.call_open() {
+                    effects.push(Effect::Record(Body::SaidFine(SaidFine { device: (*device).to_owned() })));
+                }
+            }
             Input::Synced(seq) => self.reassurance.synced(*seq),
             Input::Disk { writable } => self.reassurance.disk(*writable),
             Input::Received { seqs, ver } => self.reassurance.received(now, seqs, *ver),
@@ -272,7 +278,13 @@ impl Home {
             Body::Resolved(resolved) => self.reassurance.resolved(resolved),
             Body::Delivered(delivered) => self.reassurance.delivered(&record.at, delivered),
             Body::Started(_) => self.reassurance.restarted(record.seq),
-            Body::Stopped | Body::Link { .. } | Body::DeviceListed(_) => {}
+            Body::Stopped
+            | Body::Link { .. }
+            | Body::DeviceListed(_)
+            | Body::SaidFine(_)
+            | Body::Mains(_)
+            | Body::Restored(_)
+            | Body::Tested(_) => {}
         }
     }
 
@@ -360,6 +372,11 @@ impl Home {
             | Kind::Tamper
             | Kind::Battery
             | Kind::Availability => effects.push(observed(observation, room)),
+            Kind::Mains => effects.push(Effect::Record(Body::Mains(MainsSupply {
+                device: observation.device.clone(),
+                key: observation.key.clone(),
+                present: active,
+            }))),
             // A visit comes as Input::Visit, graded; the bare observation adds nothing.
             Kind::Visit => {}
         }

@@ -284,7 +284,7 @@ fn since_ms(now: &Stamp, at: &Stamp) -> u64 {
 /// Orders the centre's stages by how much help they promise.
 fn help(stage: Stage) -> u8 {
     match stage {
-        Stage::Quiet | Stage::PreAlarm | Stage::NotConnected | Stage::NotRecorded => 0,
+        Stage::Quiet | Stage::PreAlarm | Stage::NotConnected | Stage::NotRecorded | Stage::RadioLost => 0,
         Stage::Recorded => 1,
         Stage::Received => 2,
         Stage::Retracted => 3,

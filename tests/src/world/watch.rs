@@ -189,7 +189,11 @@ impl Watch {
             | Body::Reassured(_)
             | Body::Link { .. }
             | Body::Delivered(_)
-            | Body::DeviceListed(_) => {}
+            | Body::DeviceListed(_)
+            | Body::SaidFine(_)
+            | Body::Mains(_)
+            | Body::Restored(_)
+            | Body::Tested(_) => {}
         }
     }
 
@@ -259,7 +263,11 @@ impl Watch {
                 | Body::Resolved(_)
                 | Body::Link { .. }
                 | Body::Delivered(_)
-                | Body::DeviceListed(_) => {}
+                | Body::DeviceListed(_)
+                | Body::SaidFine(_)
+                | Body::Mains(_)
+                | Body::Restored(_)
+                | Body::Tested(_) => {}
             }
         }
     }
@@ -364,7 +372,11 @@ impl HomeWatch {
             | Body::Reassured(_)
             | Body::Link { .. }
             | Body::Delivered(_)
-            | Body::DeviceListed(_) => {}
+            | Body::DeviceListed(_)
+            | Body::SaidFine(_)
+            | Body::Mains(_)
+            | Body::Restored(_)
+            | Body::Tested(_) => {}
         }
     }
 }
