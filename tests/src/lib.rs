@@ -4,5 +4,6 @@
 pub mod abuse;
 pub mod chaos;
 pub mod flood;
+pub mod fuzz;
 pub mod harness;
 pub mod world;

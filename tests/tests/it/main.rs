@@ -6,6 +6,7 @@ mod centre_link;
 mod command_line;
 mod external_broker;
 mod home;
+mod hostile_bytes;
 mod rights;
 mod stopping;
 mod stream;
