@@ -3,7 +3,9 @@
 
 pub mod abuse;
 pub mod chaos;
+pub mod damage;
 pub mod flood;
 pub mod fuzz;
 pub mod harness;
+pub mod powercut;
 pub mod world;
