@@ -303,7 +303,10 @@ impl Handler for Hook {
             }
             Parameter::MessagePublishCheckAcl(session, publish) => {
                 let name = session.id.username_ref();
-                let result = if !gate.may_publish(name, &publish.topic) {
+                let result = if !topic_filter::is_topic(&publish.topic) {
+                    gate.counts.count("not_a_topic");
+                    PublishAclResult::rejected(true, None)
+                } else if !gate.may_publish(name, &publish.topic) {
                     tracing::warn!(client = name, topic = %publish.topic, "a message outside a client's topics was refused");
                     PublishAclResult::rejected(false, None)
                 } else {

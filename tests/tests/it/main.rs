@@ -2,6 +2,7 @@
 //! the source that no compiler checks. Every test waits for conditions and never for time to pass.
 
 mod abuse;
+mod baseline;
 mod centre_link;
 mod command_line;
 mod external_broker;

@@ -13,6 +13,8 @@ pub const PUBACK: u8 = 4;
 pub const PUBREC: u8 = 5;
 /// The answer to a ping.
 pub const PINGRESP: u8 = 13;
+/// The client's last packet.
+pub const DISCONNECT: u8 = 14;
 /// The bytes of a PINGREQ.
 pub const PINGREQ_BYTES: [u8; 2] = [0xc0, 0];
 

@@ -274,6 +274,11 @@ impl Passage {
                 Stage::Present if whole && header.total_bytes <= SMALL_BYTES_MAX => {
                     let packet = self.inbound.split_to(header.total_bytes).freeze();
                     self.lanes.push(packet, header);
+                    if header.packet() == frame::DISCONNECT {
+                        // The broker waits for a client to close behind its last packet; some never do.
+                        self.client_ended = true;
+                        self.inbound.clear();
+                    }
                 }
                 Stage::Arriving | Stage::Asked(_) | Stage::Present => return Ok(()),
             }
