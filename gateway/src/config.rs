@@ -8,6 +8,7 @@ use protocol::ids::GatewayId;
 use protocol::settings::{Problem, Reading, Table};
 use protocol::visit::Datum;
 
+use crate::contacts::ContactSettings;
 use crate::decode::{DecoderConfig, Role, UnknownDevices};
 use crate::engine::EngineLimits;
 use crate::home::fall::FallRules;
@@ -21,8 +22,12 @@ use crate::intake::external::ExternalBroker;
 use crate::journal::JournalLimits;
 use crate::outbox::OutboxTimes;
 
+mod contacts;
 mod intake;
+mod outputs;
 mod rules;
+
+pub use self::outputs::{OutputsConfig, SilentHours};
 
 /// Shortest secret, characters.
 const SECRET_CHARS_MIN: usize = 32;
@@ -53,6 +58,10 @@ pub struct GatewayConfig {
     pub journal: JournalLimits,
     /// Where `/healthz`, `/metrics` and `/v1/history` are served.
     pub status_listen: SocketAddr,
+    /// What tells the elder, and what is wired to this machine.
+    pub outputs: OutputsConfig,
+    /// Who is told when the centre is not reached.
+    pub contacts: ContactSettings,
 }
 
 /// The way to the centre.
@@ -112,7 +121,11 @@ impl GatewayConfig {
         let intake = intake::read(reading, root, &decoder, gateway.as_ref());
         home(reading, root, &mut home_rules);
         visits(reading, root, &mut home_rules.visit);
+        let outputs = OutputsConfig::read(reading, root, &mut decoder, &mut home_rules);
         let (outbox, mut limits) = times(reading, root, &mut home_rules);
+        // The siren comes with the messages, and after "not connected".
+        let contacts = contacts::read(reading, root, &mut home_rules.contacts);
+        home_rules.reassurance.outcry_ms = home_rules.contacts.wait_ms;
         let journal = journal(reading, root);
         limits.segment_bytes = journal.segment_bytes;
         let mut status = root.table(reading, "status");
@@ -129,6 +142,8 @@ impl GatewayConfig {
             limits,
             journal,
             status_listen,
+            outputs,
+            contacts,
         })
     }
 
@@ -148,6 +163,12 @@ impl GatewayConfig {
         }
         if self.rules.visit.code_secret.is_none() {
             advice.push("no `visits.code_secret`: presence codes are off and no visit by code can be proven".into());
+        }
+        if self.outputs.voice.is_none() && self.outputs.devices.is_empty() && self.outputs.pins.is_empty() {
+            advice.push("no [voice], [[output]] or [[gpio.output]]: the elder is told by MQTT displays alone".into());
+        }
+        if self.contacts.numbers.is_empty() {
+            advice.push("no [contacts]: while the centre is not reached nobody outside the home is told".into());
         }
         if self.centre.paths.len() < 2 {
             advice.push("one path to the centre: when it fails nothing goes out until it is back".into());
@@ -312,7 +333,8 @@ fn times<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRu
         follow_up_ms: secs("fall_follow_up_secs", 300..=3_600, 900),
         second_fall_ms: secs("second_fall_secs", 300..=7_200, 1_800),
     };
-    rules.reassurance = ReassuranceRules { centre_wait_ms: secs("centre_wait_secs", 5..=60, 30) };
+    rules.reassurance =
+        ReassuranceRules { centre_wait_ms: secs("centre_wait_secs", 5..=60, 30), ..ReassuranceRules::default() };
     table.finish(reading);
     let mut table = root.table(reading, "uplink");
     let outbox =

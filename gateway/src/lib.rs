@@ -4,10 +4,12 @@
 
 pub mod clock;
 pub mod config;
+pub mod contacts;
 pub mod decode;
 pub mod decode_lines;
 pub mod driver;
 pub mod engine;
+pub mod gpio;
 pub mod history;
 pub mod home;
 pub mod intake;
@@ -15,5 +17,6 @@ pub mod jitter;
 pub mod journal;
 pub mod journal_thread;
 pub mod outbox;
+pub mod reassure;
 pub mod status;
 pub mod uplink;

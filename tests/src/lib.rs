@@ -7,5 +7,6 @@ pub mod damage;
 pub mod flood;
 pub mod fuzz;
 pub mod harness;
+pub mod mutants;
 pub mod powercut;
 pub mod world;
