@@ -90,7 +90,8 @@ fn hear(messages: impl Iterator<Item = (String, Vec<u8>, bool)>) {
                     let through = records.last().map_or(0, |record| record.seq);
                     queue.extend(engine.step(&now, Completion::Written { through, segment_bytes: 0 }));
                 }
-                Command::Load { .. }
+                Command::Contact(_)
+                | Command::Load { .. }
                 | Command::Send { .. }
                 | Command::Poll { .. }
                 | Command::Tell { .. }
