@@ -1,5 +1,5 @@
-//! What the fuzz targets call, and the tests that replay their corpora: hostile bytes at every door of
-//! the product, and what must hold whatever they are. A failure is a panic.
+//! Hostile bytes at every door of the product, and what must hold whatever they are: tests replay corpora
+//! and mutations of them through these functions, and a fuzzer can call them. A failure is a panic.
 
 use bytes::Bytes;
 use cloud_bridge::centre::{Centre, Request};

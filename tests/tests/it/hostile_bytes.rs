@@ -1,4 +1,4 @@
-//! The fuzz targets' corpora and mutations of them, on stable Rust: bounded in number, the same every time.
+//! The corpora of hostile bytes and mutations of them: bounded in number, the same every time.
 
 use anyhow::{Context as _, ensure};
 use sensor_sim::dice::Dice;

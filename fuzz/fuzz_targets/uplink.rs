@@ -1,4 +1,0 @@
-//! See `tests::fuzz::uplink`.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tests::fuzz::uplink(bytes));
