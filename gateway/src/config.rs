@@ -52,6 +52,8 @@ pub struct GatewayConfig {
     pub journal: JournalLimits,
     /// Where `/healthz`, `/metrics` and `/v1/history` are served.
     pub status_listen: SocketAddr,
+    /// Home Assistant's discovery prefix, where the gateway shows itself to it.
+    pub homeassistant: Option<String>,
 }
 
 /// The way to the centre.
@@ -106,14 +108,23 @@ impl GatewayConfig {
         let mut home_rules = HomeRules::default();
         devices(reading, root, &mut decoder, &mut home_rules);
         decoder.rules = rules::read(reading, root, &mut home_rules);
-        let intake = intake::read(reading, root, &decoder, gateway.as_ref());
+        let token = centre.as_ref().map(|centre| centre.token.as_str());
+        let intake = intake::read(reading, root, &decoder, gateway.as_ref(), token);
         home(reading, root, &mut home_rules.visit);
         visits(reading, root, &mut home_rules.visit);
         let (outbox, limits) = times(reading, root, &mut home_rules);
         let journal = journal(reading, root);
         let mut status = root.table(reading, "status");
         let status_listen = address(reading, &mut status, "listen", SocketAddr::from(([127, 0, 0, 1], 9180)));
+        if let Some(IntakeConfig::Embedded { listen, .. }) = &intake
+            && listen.port() == status_listen.port()
+            && listen.port() != 0
+        {
+            let text = format!("port {} is the broker's too (`mqtt.listen`); each needs its own", listen.port());
+            reading.note(status.line_of("listen"), &status.key("listen"), text);
+        }
         status.finish(reading);
+        let homeassistant = homeassistant(reading, root);
         Some(Self {
             gateway: gateway?,
             data_dir,
@@ -125,6 +136,7 @@ impl GatewayConfig {
             limits,
             journal,
             status_listen,
+            homeassistant,
         })
     }
 
@@ -315,6 +327,19 @@ fn times<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRu
     let linger_ms = table.number(reading, "routine_linger_ms", 100..=5_000, 5_000);
     table.finish(reading);
     (outbox, EngineLimits { poll_wait_secs, linger_ms, ..EngineLimits::default() })
+}
+
+/// `[homeassistant]`: the discovery prefix, where it is on.
+fn homeassistant<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> Option<String> {
+    let mut table = root.table(reading, "homeassistant");
+    let enabled = table.flag(reading, "enabled", false);
+    let parse = |text: &str| {
+        let good = !text.is_empty() && !text.contains(['+', '#', '\0']) && !text.starts_with('/') && !text.ends_with('/');
+        if good { Ok(text.to_owned()) } else { Err(format!("`{text}` is not a topic; the usual prefix is homeassistant")) }
+    };
+    let prefix = table.parsed(reading, "discovery_prefix", parse).unwrap_or_else(|| "homeassistant".to_owned());
+    table.finish(reading);
+    enabled.then_some(prefix)
 }
 
 fn journal<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> JournalLimits {
