@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, get, post};
+use protocol::ids::GatewayId;
 use protocol::uplink::UPLINK_BYTES_MAX;
 use tokio::sync::watch;
 
+use crate::centre::{Answer, LinkChange, Request};
 use crate::clock::Clock;
 use crate::config::CentreConfig;
+use crate::heartbeat::Heartbeats;
 use crate::metrics::Metrics;
 use crate::outlet::Outlet;
 use crate::store::StoreError;
@@ -47,6 +50,7 @@ struct Inner {
     access: Access,
     writer: Writer,
     outlet: Arc<Outlet>,
+    heartbeats: Arc<Mutex<Heartbeats>>,
     clock: Arc<Clock>,
     metrics: Arc<Metrics>,
     stopping: watch::Receiver<bool>,
@@ -60,16 +64,17 @@ impl App {
     pub fn new(
         config: &CentreConfig,
         database: PathBuf,
-        writer: Writer,
-        outlet: Arc<Outlet>,
+        parts: (Writer, Arc<Outlet>, Arc<Mutex<Heartbeats>>),
         clock: Arc<Clock>,
         metrics: Arc<Metrics>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
+        let (writer, outlet, heartbeats) = parts;
         Self(Arc::new(Inner {
             access: Access::new(config),
             writer,
             outlet,
+            heartbeats,
             clock,
             metrics,
             stopping,
@@ -77,6 +82,18 @@ impl App {
             readers: Mutex::new(Vec::new()),
             health: operations::Health::default(),
         }))
+    }
+
+    /// A gateway is heard; a home that was held for silent is told so.
+    async fn heard(&self, gateway: &GatewayId) {
+        let heartbeats = || self.0.heartbeats.lock().unwrap_or_else(PoisonError::into_inner);
+        let returned = heartbeats().beat(gateway, self.0.clock.now_ms());
+        if returned {
+            let told = Request::Link { gateway: gateway.clone(), change: LinkChange::Heard };
+            if !matches!(self.0.writer.ask(told).await, Ok(Answer::Committed)) {
+                heartbeats().not_told(gateway);
+            }
+        }
     }
 
     /// Reads from the store on a thread where blocking is allowed.

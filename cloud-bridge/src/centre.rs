@@ -25,12 +25,33 @@ pub enum Request {
     Uplink(Uplink),
     /// An operator's command.
     Command(CommandRequest),
+    /// A gateway has fallen silent, or is heard again.
+    Link {
+        /// The gateway.
+        gateway: GatewayId,
+        /// Which of the two.
+        change: LinkChange,
+    },
     /// Deadlines may be due.
     Deadlines,
     /// Is a commit possible?
     Probe,
     /// Drop what is no longer kept.
     Prune,
+}
+
+/// What became of a gateway's link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkChange {
+    /// It was heard last at `since_ms` (Unix milliseconds) and becomes an order `order_after_ms` later.
+    Silent {
+        /// The last beat.
+        since_ms: i64,
+        /// From there to the order, milliseconds.
+        order_after_ms: i64,
+    },
+    /// It is heard again.
+    Heard,
 }
 
 /// A batch of records.
@@ -238,6 +259,9 @@ impl<S: Store> Centre<S> {
         match request {
             Request::Uplink(uplink) => self.uplink(now_ms, uplink, changes).map(Answer::Uplink),
             Request::Command(command) => self.command(now_ms, command, changes),
+            Request::Link { gateway, change } => {
+                self.link(now_ms, &gateway, change, changes).map(|()| Answer::Committed)
+            }
             Request::Deadlines => {
                 let (homes, unread) = self.deadlines(now_ms, changes)?;
                 Ok(Answer::Deadlines { homes, opened: changes.opened, unread })
@@ -245,6 +269,23 @@ impl<S: Store> Centre<S> {
             Request::Probe => self.store.probe(now_ms).map(|()| Answer::Committed),
             Request::Prune => self.store.prune(now_ms).map(|()| Answer::Committed),
         }
+    }
+
+    fn link(
+        &mut self,
+        now_ms: i64,
+        gateway: &GatewayId,
+        change: LinkChange,
+        changes: &mut Changes,
+    ) -> Result<(), StoreError> {
+        let mut home = self.store.home(gateway)?.unwrap_or_else(|| Dispatch::new(gateway.clone()));
+        let input = match change {
+            LinkChange::Silent { since_ms, order_after_ms } => Input::Silent { since_ms, order_after_ms },
+            LinkChange::Heard => Input::Heard,
+        };
+        let effects = home.handle(now_ms, input);
+        self.apply(now_ms, gateway, effects, changes)?;
+        self.keep(&home, changes)
     }
 
     /// How many homes were run, and how many could not be read.

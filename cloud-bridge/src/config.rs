@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use protocol::ids::GatewayId;
 use protocol::settings::{Problem, Reading, Table};
 
+use crate::heartbeat::HeartbeatRules;
+
 /// Shortest credential, characters.
 pub const TOKEN_CHARS_MIN: usize = 32;
 
@@ -102,6 +104,10 @@ pub struct CentreConfig {
     pub tls: Option<TlsConfig>,
     /// Credentials of gateways.
     pub gateways: BTreeMap<GatewayId, Token>,
+    /// Homes of high risk: their gateway's silence becomes an order sooner.
+    pub high_risk: BTreeSet<GatewayId>,
+    /// When a gateway's silence counts.
+    pub heartbeat: HeartbeatRules,
     /// Sign-ins.
     pub users: Vec<UserConfig>,
 }
@@ -143,11 +149,16 @@ impl CentreConfig {
         }
         let mut tokens = BTreeMap::new();
         let mut gateways = BTreeMap::new();
+        let mut high_risk = BTreeSet::new();
         for mut table in root.tables(&mut reading, "gateway") {
             let id = gateway_id(&mut reading, &mut table, &gateways);
             let token = token(&mut reading, &mut table, &mut tokens);
+            let risk = table.flag(&mut reading, "high_risk", false);
             table.finish(&mut reading);
             if let (Some(id), Some(token)) = (id, token) {
+                if risk {
+                    high_risk.insert(id.clone());
+                }
                 gateways.insert(id, token);
             }
         }
@@ -172,14 +183,27 @@ impl CentreConfig {
                 users.push(UserConfig { name, token, role });
             }
         }
+        let heartbeat = heartbeat(&mut reading, &mut root);
         root.finish(&mut reading);
         let problems = reading.into_problems();
         if problems.is_empty() {
-            Ok(Self { listen, data_dir: data_dir.into(), tenant, tls, gateways, users })
+            Ok(Self { listen, data_dir: data_dir.into(), tenant, tls, gateways, high_risk, heartbeat, users })
         } else {
             Err(problems)
         }
     }
+}
+
+fn heartbeat<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> HeartbeatRules {
+    let mut table = root.table(reading, "supervision");
+    let mut ms = |key, unit_ms: u64, range, default| (table.number(reading, key, range, default) * unit_ms) as i64;
+    let rules = HeartbeatRules {
+        offline_ms: ms("offline_secs", 1_000, 120..=600, 180),
+        order_after_ms: ms("order_after_minutes", 60_000, 10..=240, 30),
+        high_risk_order_after_ms: ms("high_risk_order_after_minutes", 60_000, 5..=30, 10),
+    };
+    table.finish(reading);
+    rules
 }
 
 fn gateway_id<'t>(

@@ -9,6 +9,7 @@ pub mod centre;
 pub mod clock;
 pub mod config;
 pub mod dispatch;
+pub mod heartbeat;
 pub mod metrics;
 pub mod outlet;
 pub mod server;

@@ -59,6 +59,11 @@ impl Gauge {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
+    /// Sets it to `n`.
+    pub fn set(&self, n: i64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
     /// Its value.
     pub fn get(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
@@ -92,6 +97,8 @@ counters! {
     feed_streams: Gauge = "cloud_bridge_feed_streams", "Feed streams open now.";
     /// Downlink polls answered.
     downlink_polls: Counter = "cloud_bridge_downlink_polls_total", "Downlink polls of gateways answered.";
+    /// Gateways that are silent.
+    gateways_silent: Gauge = "cloud_bridge_gateways_silent", "Gateways not heard for longer than they may be.";
     /// Writes waiting.
     queue_depth: Gauge = "cloud_bridge_write_queue_depth", "Requests waiting for the writer.";
     /// Writes refused at the limit.

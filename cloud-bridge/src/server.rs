@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,11 +16,14 @@ use crate::api::{self, App};
 use crate::centre::Centre;
 use crate::clock::Clock;
 use crate::config::CentreConfig;
+use crate::heartbeat::Heartbeats;
 use crate::metrics::Metrics;
 use crate::outlet::Outlet;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Reads, StoreError};
 use crate::writer::Writer;
+
+mod silence;
 
 /// The database's file in the data directory.
 pub const DATABASE: &str = "centre.db";
@@ -126,6 +129,7 @@ impl Running {
         let path = config.data_dir.join(DATABASE);
         let mut store = SqliteStore::open(&path, random_identity()?).map_err(ServeError::Store)?;
         let bounds = store.feed_bounds().map_err(ServeError::Store)?;
+        let known = store.gateways().map_err(ServeError::Store)?;
         let centre = Centre::open(store).map_err(ServeError::Store)?;
 
         let metrics = Arc::new(Metrics::default());
@@ -134,7 +138,18 @@ impl Running {
         let (writer, writing) = Writer::start(centre, Arc::clone(&outlet), Arc::clone(&clock), Arc::clone(&metrics))
             .map_err(|source| ServeError::Machine { what: "thread", source })?;
         let (stop, stopping) = watch::channel(false);
-        let app = App::new(config, path, writer.clone(), outlet, clock, metrics, stopping);
+        let heartbeats = Heartbeats::start(config.heartbeat, known, clock.now_ms());
+        let heartbeats = Arc::new(Mutex::new(heartbeats));
+        let watch = silence::Watch {
+            heartbeats: Arc::clone(&heartbeats),
+            rules: config.heartbeat,
+            high_risk: config.high_risk.clone(),
+            writer: writer.clone(),
+            clock: Arc::clone(&clock),
+            metrics: Arc::clone(&metrics),
+        };
+        tokio::spawn(watch.run(stopping.clone()));
+        let app = App::new(config, path, (writer.clone(), outlet, heartbeats), clock, metrics, stopping);
         let service = api::router(app).into_make_service();
 
         let handle = axum_server::Handle::new();

@@ -206,6 +206,8 @@ pub trait Reads {
     /// # Errors
     /// When the store cannot read, as for every function here.
     fn home(&mut self, gateway: &GatewayId) -> Result<Option<Dispatch>, StoreError>;
+    /// Every known gateway, and whether it is held for silent.
+    fn gateways(&mut self) -> Result<Vec<(GatewayId, bool)>, StoreError>;
     /// Homes with a deadline at or before `now_ms`, earliest first.
     fn due_homes(&mut self, now_ms: i64, limit: usize) -> Result<Vec<GatewayId>, StoreError>;
     /// The earliest deadline of all homes, Unix milliseconds.

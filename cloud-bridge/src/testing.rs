@@ -1,5 +1,7 @@
 //! A home for tests: it seals records into a chain as a gateway does.
 
+use std::sync::Arc;
+
 use protocol::ids::{GatewayId, Hash32, Incarnation, LocalKey};
 use protocol::record::{Body, Cancelled, ChainHead, PreAlarm, Record, Stamp, Trigger};
 use protocol::trigger::{Reason, TriggerKind};
@@ -77,7 +79,12 @@ impl Journal {
     }
 
     pub fn batch(&self, records: Vec<Record>) -> UplinkRequest {
-        UplinkRequest { v: 1, gateway: self.gateway.clone(), sent: self.now(), records }
+        UplinkRequest {
+            v: 1,
+            gateway: self.gateway.clone(),
+            sent: self.now(),
+            records: records.into_iter().map(Arc::new).collect(),
+        }
     }
 }
 

@@ -110,7 +110,7 @@ impl GatewayConfig {
         decoder.rules = rules::read(reading, root, &mut home_rules);
         let token = centre.as_ref().map(|centre| centre.token.as_str());
         let intake = intake::read(reading, root, &decoder, gateway.as_ref(), token);
-        home(reading, root, &mut home_rules.visit);
+        home(reading, root, &mut home_rules);
         visits(reading, root, &mut home_rules.visit);
         let (outbox, limits) = times(reading, root, &mut home_rules);
         let journal = journal(reading, root);
@@ -263,8 +263,10 @@ fn devices<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, decoder: &mut De
     }
 }
 
-fn home<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut VisitRules) {
+fn home<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRules) {
     let mut table = root.table(reading, "home");
+    rules.utc_offset_minutes = table.signed(reading, "utc_offset_minutes", -720..=840, 480) as i32;
+    let rules = &mut rules.visit;
     let latitude = table.decimal(reading, "latitude", -90.0..=90.0);
     let longitude = table.decimal(reading, "longitude", -180.0..=180.0);
     rules.geofence_m = table.number(reading, "geofence_m", 30..=1_000, 150) as u32;

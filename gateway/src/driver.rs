@@ -15,6 +15,7 @@ use crate::engine::{
     Command, Completion, Counters, Engine, EngineConfig, Gauges, Heard, Recovered, SendFailure, Verdict,
 };
 use crate::history::History;
+use crate::home_assistant::{self, Shown};
 use crate::intake::embedded::{EmbeddedBroker, EmbeddedError};
 use crate::intake::external::ExternalPublisher;
 use crate::intake::{Announcement, INTAKE_QUEUE_MAX, Incoming, embedded, external};
@@ -161,9 +162,13 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
             let broker = embedded::start(*listen, clients.clone(), intake.clone()).await;
             Publisher::Embedded(broker.map_err(DriverError::Broker)?)
         }
-        IntakeConfig::External(broker) => Publisher::External(external::start(broker, intake.clone(), &stop)),
+        IntakeConfig::External(broker) => {
+            let will = config.homeassistant.as_ref().map(|_| home_assistant::status(false));
+            Publisher::External(external::start(broker, intake.clone(), &stop, will))
+        }
     };
     drop(intake);
+    let mut dashboard = Dashboard::start(&config, publisher.clone());
 
     let tells = tell_in_order(publisher.clone(), completions.clone());
     let mut driver = Driver {
@@ -214,8 +219,10 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
         let now = clock.now();
         let commands = engine.step(&now, completion);
         driver.execute(commands);
+        dashboard.show(&now, &engine);
         ready.beat(recorded, now.uptime_ms, &config);
         if driver.stopped || stop_deadline.is_some_and(|deadline| now.uptime_ms >= deadline) {
+            dashboard.leave(&driver.publisher).await;
             tracing::info!(in_order = driver.stopped, "stopped");
             return Ok(());
         }
@@ -358,6 +365,43 @@ impl Driver {
         let announcement = Announcement { topic: topics::PRESENCE_CODE.to_owned(), payload, retain: true };
         tokio::spawn(async move { publisher.publish(announcement).await });
         until_ms
+    }
+}
+
+/// What Home Assistant is shown, where the home has one.
+struct Dashboard(Option<(Shown, mpsc::Sender<Announcement>)>);
+
+impl Dashboard {
+    /// One task publishes in order; it begins with the introduction.
+    fn start(config: &GatewayConfig, publisher: Publisher) -> Self {
+        Self(config.homeassistant.as_deref().map(|prefix| {
+            let introduction = home_assistant::introduction(prefix, &config.gateway.to_string());
+            let (show, mut queued) = mpsc::channel::<Announcement>(TELL_QUEUE_MAX);
+            tokio::spawn(async move {
+                for announcement in introduction {
+                    publisher.publish(announcement).await;
+                }
+                while let Some(announcement) = queued.recv().await {
+                    publisher.publish(announcement).await;
+                }
+            });
+            (Shown::default(), show)
+        }))
+    }
+
+    fn show(&mut self, now: &crate::engine::Now, engine: &Engine) {
+        if let Some((shown, show)) = &mut self.0
+            && let Some(news) = shown.news(now, engine)
+            && show.try_send(news).is_err()
+        {
+            shown.forget();
+        }
+    }
+
+    async fn leave(self, publisher: &Publisher) {
+        if self.0.is_some() {
+            publisher.publish(home_assistant::status(false)).await;
+        }
     }
 }
 

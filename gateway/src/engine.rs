@@ -5,6 +5,7 @@
 //! and tells only what is on disk, and sends. It reads no clock and draws no randomness.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use protocol::downlink::DownlinkAnswer;
 use protocol::observation::Reading;
@@ -52,7 +53,7 @@ struct Waiting {
 /// The write that is under way.
 #[derive(Debug, Clone)]
 struct Writing {
-    records: Vec<Record>,
+    records: Vec<Arc<Record>>,
     since_ms: u64,
     slow: bool,
 }
@@ -70,7 +71,7 @@ pub struct Engine {
     counters: Counters,
     jitter: Jitter,
     started_ms: u64,
-    pending: VecDeque<Record>,
+    pending: VecDeque<Arc<Record>>,
     pending_since_ms: Option<u64>,
     pending_urgent: bool,
     writing: Option<Writing>,
@@ -181,8 +182,8 @@ impl Engine {
         }
         urgent |= decoded.visit.is_some() || decoded.cancel.is_some();
         // While the disk fails only what goes to the centre at once can become safe; the rest keeps nobody waiting.
-        urgent &=
-            !self.disk_failed || self.pending.iter().rev().take_while(|record| record.seq >= before).any(is_emergency);
+        urgent &= !self.disk_failed
+            || self.pending.iter().rev().take_while(|record| record.seq >= before).any(|record| is_emergency(record));
         if urgent && self.chain.next_seq > before {
             self.pending_urgent = true;
             let last = self.chain.next_seq - 1;
@@ -243,8 +244,9 @@ impl Engine {
                 self.deliveries.note(&record);
                 self.counters.records += 1;
                 self.pending_since_ms.get_or_insert(now.uptime_ms);
+                let record = Arc::new(record);
                 if self.disk_failed && is_emergency(&record) {
-                    self.outbox.offer_unwritten(record.clone());
+                    self.outbox.offer_unwritten(Arc::clone(&record));
                 }
                 self.pending.push_back(record);
             }

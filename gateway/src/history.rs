@@ -5,6 +5,7 @@
 //! given a time-out at opening, and is set aside and rebuilt from the journal when in doubt.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ const OPEN_WAIT: Duration = Duration::from_secs(5);
 
 /// A request to the history's thread.
 enum Request {
-    Note(Vec<Record>),
+    Note(Vec<Arc<Record>>),
     Latest(usize, oneshot::Sender<Vec<Record>>),
 }
 
@@ -43,7 +44,7 @@ impl History {
     }
 
     /// Notes records that are on disk. Never waits: at the limit they are left out.
-    pub fn note(&self, records: Vec<Record>) {
+    pub fn note(&self, records: Vec<Arc<Record>>) {
         let _ = self.0.try_send(Request::Note(records));
     }
 

@@ -1,5 +1,6 @@
 //! The journal's own thread: it blocks in fdatasync so that nothing else has to.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use protocol::record::Record;
@@ -15,7 +16,7 @@ pub enum JournalRequest {
     /// Append and sync, then roll where a checkpoint is given.
     Write {
         /// The records.
-        records: Vec<Record>,
+        records: Vec<Arc<Record>>,
         /// The next segment's checkpoint.
         roll: Option<Vec<u8>>,
         /// Segments wholly delivered below this may go.
@@ -88,7 +89,7 @@ fn serve<S: Storage>(
     }
 }
 
-fn write<S: Storage>(journal: &mut Journal<S>, records: &[Record]) -> Completion {
+fn write<S: Storage>(journal: &mut Journal<S>, records: &[Arc<Record>]) -> Completion {
     let through = records.last().map_or(0, |record| record.seq);
     match journal.write(records) {
         Ok(written) => Completion::Written { through, segment_bytes: written.segment_bytes },

@@ -3,6 +3,7 @@
 //! `home` and `engine` are pure; `driver` runs them on tokio; see ARCHITECTURE.md for the way of a press.
 
 pub mod clock;
+pub mod commissioning;
 pub mod config;
 pub mod decode;
 pub mod decode_lines;
@@ -10,6 +11,7 @@ pub mod driver;
 pub mod engine;
 pub mod history;
 pub mod home;
+pub mod home_assistant;
 pub mod intake;
 pub mod jitter;
 pub mod journal;

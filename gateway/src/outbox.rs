@@ -6,6 +6,7 @@
 //! At its limit a lane keeps the oldest in memory and reads the rest back from the journal.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use protocol::record::{Delivered, Record, Route};
 use protocol::uplink::{UPLINK_RECORDS_MAX, UplinkAnswer};
@@ -57,7 +58,7 @@ pub enum Post {
         /// Index of the path.
         path: usize,
         /// The records, in order.
-        records: Vec<Record>,
+        records: Vec<Arc<Record>>,
     },
     /// Read records back from the journal.
     Load {
@@ -91,8 +92,8 @@ enum Loading {
 pub struct Outbox {
     times: OutboxTimes,
     paths: usize,
-    urgent: VecDeque<Record>,
-    routine: VecDeque<Record>,
+    urgent: VecDeque<Arc<Record>>,
+    routine: VecDeque<Arc<Record>>,
     /// Every sequence held in a lane.
     held: BTreeSet<u64>,
     /// From here on the journal has records that no lane holds.
@@ -146,17 +147,17 @@ impl Outbox {
     }
 
     /// A record is safe on disk. The same one offered again is nothing new.
-    pub fn offer(&mut self, record: Record) {
+    pub fn offer(&mut self, record: Arc<Record>) {
         self.last_seq = self.last_seq.max(record.seq);
         self.admit(record);
     }
 
     /// A record must go although the disk does not take it; the low-water mark stays below it until it is offered.
-    pub fn offer_unwritten(&mut self, record: Record) {
+    pub fn offer_unwritten(&mut self, record: Arc<Record>) {
         self.admit(record);
     }
 
-    fn admit(&mut self, record: Record) {
+    fn admit(&mut self, record: Arc<Record>) {
         let seq = record.seq;
         if self.held.contains(&seq) || self.received.contains(&seq) {
             return;
@@ -180,13 +181,13 @@ impl Outbox {
     }
 
     /// Records read back from the journal; `through_seq` is the last that was looked at.
-    pub fn loaded(&mut self, records: Vec<Record>, through_seq: u64) {
+    pub fn loaded<R: Into<Arc<Record>>>(&mut self, records: Vec<R>, through_seq: u64) {
         match (self.loading, self.scan) {
             (Loading::Scan, Some((_, end))) => self.scan = (through_seq < end).then_some((through_seq + 1, end)),
             _ => self.unread_from = (through_seq < self.last_seq).then_some(through_seq + 1),
         }
         for record in records {
-            self.admit(record);
+            self.admit(record.into());
         }
         self.loading = Loading::No;
         self.load_retry_ms = 0;
@@ -261,7 +262,7 @@ impl Outbox {
         posts.push(self.send(false, self.path, now_ms, records));
     }
 
-    fn send(&mut self, urgent: bool, path: usize, now_ms: u64, records: Vec<Record>) -> Post {
+    fn send(&mut self, urgent: bool, path: usize, now_ms: u64, records: Vec<Arc<Record>>) -> Post {
         let request = self.next_request;
         self.next_request += 1;
         let (first_seq, last_seq) =
@@ -383,7 +384,7 @@ impl Outbox {
     /// The oldest record in memory that waits for a receipt.
     pub fn oldest(&self) -> Option<&Record> {
         let lanes = [self.urgent.front(), self.routine.front()];
-        lanes.into_iter().flatten().min_by_key(|record| record.seq)
+        lanes.into_iter().flatten().min_by_key(|record| record.seq).map(Arc::as_ref)
     }
 
     /// When [`Outbox::posts`] next has something that it has not now, milliseconds of uptime.

@@ -1,6 +1,7 @@
 //! HTTPS to the centre: posts records, polls progress. One client a path, so that a stuck
 //! connection of one path never holds up another.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::downlink::DownlinkAnswer;
@@ -75,7 +76,7 @@ impl CentreClient {
     ///
     /// # Errors
     /// [`SendFailure`], after which the records are simply still waiting.
-    pub async fn send(&self, path: usize, sent: Stamp, records: Vec<Record>) -> Result<UplinkAnswer, SendFailure> {
+    pub async fn send(&self, path: usize, sent: Stamp, records: Vec<Arc<Record>>) -> Result<UplinkAnswer, SendFailure> {
         let (base, client) = self.path(path);
         let request = UplinkRequest { v: protocol::WIRE_VERSION, gateway: self.gateway.clone(), sent, records };
         let body = serde_json::to_vec(&request).map_err(|error| SendFailure::BadAnswer(error.to_string()))?;

@@ -42,6 +42,8 @@ pub enum Kind {
     Availability,
     /// A caregiver's check-in or check-out.
     Visit,
+    /// The home's mains supply: active while it is there, clear while it is not.
+    Mains,
 }
 
 impl Kind {
@@ -56,7 +58,8 @@ impl Kind {
             | Self::Gas
             | Self::Co
             | Self::Water
-            | Self::Visit => true,
+            | Self::Visit
+            | Self::Mains => true,
             Self::Motion
             | Self::Presence
             | Self::Contact

@@ -149,6 +149,60 @@ pub struct DeviceListed {
     pub description: Vec<u8>,
 }
 
+/// The elder said "I'm fine" while a call was open: a note to the dispatcher, never a cancel.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SaidFine {
+    /// The button or page.
+    pub device: String,
+}
+
+/// The home's mains supply went or came back; the centre decides when it matters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MainsSupply {
+    /// The input that says so.
+    pub device: String,
+    /// Its key, as in [`Observed`].
+    pub key: String,
+    /// Whether the supply is there.
+    pub present: bool,
+}
+
+/// What a trigger had said of a device is over; no order is closed by it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Restored {
+    /// What had been raised.
+    pub kind: TriggerKind,
+    /// The device.
+    pub device: String,
+    /// The room, where configured.
+    pub room: Option<String>,
+    /// The reason that holds no longer.
+    pub reason: Reason,
+}
+
+/// A step of a test; the press itself is a [`Trigger`] with `test`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TestStep {
+    /// The installer was asked to press this device now.
+    Asked,
+    /// No press came in time: the test failed.
+    NotPressed,
+    /// Test mode is over.
+    Ended,
+    /// The device is due for its monthly test press.
+    ProofDue,
+}
+
+/// Evidence that a test ran, or is due.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Tested {
+    /// The device.
+    pub device: String,
+    /// What happened.
+    pub step: TestStep,
+}
+
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -180,6 +234,14 @@ pub enum Body {
     Delivered(Delivered),
     /// A radio bridge listed a device; stays on this disk.
     DeviceListed(DeviceListed),
+    /// The elder said "I'm fine" while a call was open.
+    SaidFine(SaidFine),
+    /// The mains supply went or came back.
+    Mains(MainsSupply),
+    /// What was raised is over.
+    Restored(Restored),
+    /// A test was asked for, ended or is due.
+    Tested(Tested),
 }
 
 /// Where a record goes and how soon it must be safe.
@@ -197,13 +259,20 @@ impl Body {
     /// Where it goes.
     pub fn route(&self) -> Route {
         match self {
-            Self::Trigger(_) | Self::PreAlarm(_) | Self::Cancelled(_) | Self::Visit(_) => Route::Emergency,
+            Self::Trigger(_)
+            | Self::PreAlarm(_)
+            | Self::Cancelled(_)
+            | Self::Visit(_)
+            | Self::SaidFine(_)
+            | Self::Mains(_) => Route::Emergency,
             Self::Started(_)
             | Self::Stopped
             | Self::Observed(_)
             | Self::Reassured(_)
             | Self::Resolved(_)
-            | Self::Link { .. } => Route::Routine,
+            | Self::Link { .. }
+            | Self::Restored(_)
+            | Self::Tested(_) => Route::Routine,
             Self::Delivered(_) | Self::DeviceListed(_) => Route::Local,
         }
     }

@@ -221,6 +221,30 @@ impl<'t> Table<'t> {
         }
     }
 
+    /// A whole number that may be negative, within `range`, or `default`.
+    pub fn signed(
+        &mut self,
+        reading: &mut Reading<'t>,
+        key: &'static str,
+        range: RangeInclusive<i64>,
+        default: i64,
+    ) -> i64 {
+        let Some((line, value)) = self.take(key) else { return default };
+        let DeValue::Integer(integer) = &value else {
+            self.wrong(reading, line, key, "a whole number", &value);
+            return default;
+        };
+        match i64::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(number) if range.contains(&number) => number,
+            _ => {
+                let (low, high) = (range.start(), range.end());
+                let text = format!("{} is outside {low} to {high}; the default is {default}", integer.as_str());
+                reading.note(line, &self.key(key), text);
+                default
+            }
+        }
+    }
+
     /// A number with a fraction within `range`, where given.
     pub fn decimal(&mut self, reading: &mut Reading<'t>, key: &'static str, range: RangeInclusive<f64>) -> Option<f64> {
         let (line, value) = self.take(key)?;

@@ -30,6 +30,8 @@ pub enum Stage {
     PreAlarm,
     /// A press was heard but this gateway cannot write to its disk; it is sent all the same.
     NotRecorded,
+    /// The radio bridge is away: a press would not be heard.
+    RadioLost,
 }
 
 impl Stage {
@@ -47,6 +49,7 @@ impl Stage {
             Self::LeaveNow => "请马上离开",
             Self::PreAlarm => "您还好吗?没事请按取消",
             Self::NotRecorded => "正在联系中心,本机未能保存",
+            Self::RadioLost => "按钮暂时不通,有事请打电话",
         }
     }
 
@@ -64,6 +67,7 @@ impl Stage {
             Self::LeaveNow => "Leave now",
             Self::PreAlarm => "Are you all right? Press cancel if so",
             Self::NotRecorded => "Contacting the centre; not saved on this device",
+            Self::RadioLost => "Buttons not working: use the telephone",
         }
     }
 }

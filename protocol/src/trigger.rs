@@ -26,6 +26,8 @@ pub enum TriggerKind {
     Assistance,
     /// A device, the mains or the gateway itself needs a technician.
     Technical,
+    /// The home cannot tell how the elder is: somebody is to ask.
+    Welfare,
 }
 
 impl TriggerKind {
@@ -34,7 +36,7 @@ impl TriggerKind {
         match self {
             Self::Smoke | Self::Co | Self::Gas => 0,
             Self::Sos | Self::Fall => 1,
-            Self::Inactivity | Self::MissedCheckIn | Self::Water | Self::Assistance => 2,
+            Self::Inactivity | Self::MissedCheckIn | Self::Water | Self::Assistance | Self::Welfare => 2,
             Self::Technical => 3,
         }
     }
@@ -42,7 +44,7 @@ impl TriggerKind {
     /// Whether it joins the home's open emergency order; fire and gas open an order of their own.
     pub fn class(self) -> OrderClass {
         match self {
-            Self::Sos | Self::Fall | Self::Inactivity | Self::MissedCheckIn => OrderClass::Emergency,
+            Self::Sos | Self::Fall | Self::Inactivity | Self::MissedCheckIn | Self::Welfare => OrderClass::Emergency,
             Self::Smoke | Self::Co | Self::Gas => OrderClass::FireGas,
             Self::Water | Self::Technical => OrderClass::Technical,
             Self::Assistance => OrderClass::Assistance,
@@ -100,4 +102,24 @@ pub enum Reason {
     BatteryLow,
     /// A device's case was opened.
     CaseOpened,
+    /// No activity before a timed check-in.
+    CheckInMissed,
+    /// No activity for as long as two timed check-ins lie apart; the time of day is not known.
+    CheckInMissedClockUnknown,
+    /// A hazard that was raised before is still being said by its sensor.
+    HazardContinues,
+    /// The radio bridge is away: no button or sensor of its network can be heard.
+    RadioBridgeSilent,
+    /// Every sensor that could see a person who lives alone is silent.
+    OnlySensorsSilent,
+    /// A sensor reports in but has seen nothing for days, while others have.
+    SensorStuck,
+    /// The home has lost its mains supply.
+    MainsLost,
+    /// The mains supply has been away for hours; the gateway's battery will not last.
+    MainsLostLong,
+    /// The centre has not heard the gateway.
+    GatewaySilent,
+    /// A button was not proven by a press within a month.
+    ProofOverdue,
 }

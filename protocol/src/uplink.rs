@@ -1,5 +1,7 @@
 //! Home to centre: `POST /v1/uplink` carries records, its answer their receipts.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{GatewayId, Hash32, LocalKey};
@@ -21,7 +23,25 @@ pub struct UplinkRequest {
     /// The gateway's clocks at sending; with a record's own stamp of the same boot it gives the record's true age.
     pub sent: Stamp,
     /// The records, in the order of their sequence.
-    pub records: Vec<Record>,
+    #[serde(with = "shared")]
+    pub records: Vec<Arc<Record>>,
+}
+
+/// Shared records cross the wire as plain ones.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use crate::record::Record;
+
+    pub(super) fn serialize<S: Serializer>(records: &[Arc<Record>], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(records.iter().map(Arc::as_ref))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Arc<Record>>, D::Error> {
+        Vec::deserialize(deserializer).map(|records| records.into_iter().map(Arc::new).collect())
+    }
 }
 
 /// A machine says: stored.

@@ -41,6 +41,7 @@ pub(super) async fn downlink(
     AsGateway(gateway): AsGateway,
     Asked(DownlinkQuery { after, wait }): Asked<DownlinkQuery>,
 ) -> Result<Json<DownlinkAnswer>, ApiError> {
+    app.heard(&gateway).await;
     let mut home = app.0.outlet.home(&gateway);
     if home.borrow_and_update().is_none() {
         let asked = gateway.clone();

@@ -3,6 +3,7 @@
 //! is unclear whether something is a press, it is one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use protocol::ids::{GatewayId, Hash32, LocalKey};
 use protocol::record::{Body, PreAlarm, Record, Stamp, Trigger};
@@ -37,7 +38,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Uplink> {
     let mut refused = Vec::new();
     for value in records {
         if let Ok(record) = Record::deserialize(&value) {
-            batch.records.push(record);
+            batch.records.push(Arc::new(record));
             continue;
         }
         // Without its identity a record can be neither stored nor refused by name.
@@ -47,7 +48,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Uplink> {
                 let raw = value.to_string();
                 // An unknown boot and an untrusted clock: its age is unknown, so it counts as fresh.
                 let unknown = Stamp { boot: !sent.boot, uptime_ms: 0, wall_ms: 0, wall_trusted: false };
-                batch.records.push(Record {
+                batch.records.push(Arc::new(Record {
                     incarnation: key.incarnation,
                     seq: key.seq,
                     at: field(&value, "at").unwrap_or(unknown),
@@ -55,7 +56,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Uplink> {
                     body,
                     prev: field(&value, "prev").unwrap_or(Hash32::ZERO),
                     hash: field(&value, "hash").unwrap_or_else(|| Hash32(blake3::hash(raw.as_bytes()).into())),
-                });
+                }));
                 salvaged.insert(key, raw);
             }
             None => refused.push(Refusal { key, reason: NOT_UNDERSTOOD.to_owned() }),

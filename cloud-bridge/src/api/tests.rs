@@ -428,7 +428,8 @@ async fn health_fails_when_nothing_can_be_committed() {
             .unwrap();
     let (_stop, stopping) = watch::channel(false);
     let config = config(world.dir.path());
-    let app = App::new(&config, PathBuf::new(), writer, outlet, clock, metrics, stopping);
+    let heartbeats = Arc::new(std::sync::Mutex::new(crate::heartbeat::Heartbeats::start(config.heartbeat, [], 0)));
+    let app = App::new(&config, PathBuf::new(), (writer, outlet, heartbeats), clock, metrics, stopping);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = tokio::spawn(async move { axum::serve(listener, router(app)).await });

@@ -30,6 +30,7 @@ impl<S: Store> Centre<S> {
         done.receipts.reserve(batch.records.len());
         let tells_orders = batch.records.iter().any(|record| record.body.route() == Route::Emergency);
         let mut home: Option<(Dispatch, Dispatch)> = None;
+        let mut known_before = true;
         for record in batch.records {
             let (key, hash) = (record.key(), record.hash);
             let raw = salvaged.get(&key).map(String::as_str);
@@ -63,7 +64,9 @@ impl<S: Store> Centre<S> {
             let (home, _) = match &mut home {
                 Some(known) => known,
                 none => {
-                    let found = self.store.home(&gateway)?.unwrap_or_else(|| Dispatch::new(gateway.clone()));
+                    let found = self.store.home(&gateway)?;
+                    known_before = found.is_some();
+                    let found = found.unwrap_or_else(|| Dispatch::new(gateway.clone()));
                     none.insert((found.clone(), found))
                 }
             };
@@ -78,7 +81,7 @@ impl<S: Store> Centre<S> {
             self.apply(now_ms, &gateway, effects, changes)?;
         }
         if let Some((home, before)) = &home
-            && home != before
+            && (home != before || !known_before)
         {
             self.keep(home, changes)?;
         }

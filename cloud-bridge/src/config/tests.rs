@@ -45,7 +45,7 @@ cert = "cert.pem"
 "#;
     expect![[r#"
         line 3: tenant: use 1 to 64 of a-z, 0-9 and -
-        line 4: colour: is not a known key; known here: listen, data_dir, tenant, tls, gateway, user
+        line 4: colour: is not a known key; known here: listen, data_dir, tenant, tls, gateway, user, supervision
         line 6: gateway[1].id: `Home 1` is not a valid gateway id: use 1 to 64 of a-z, 0-9 and -
         line 7: gateway[1].token: must have at least 32 characters, all printable ASCII without spaces
         line 12: gateway[3].id: `home-2` is named twice

@@ -5,6 +5,7 @@ use std::fmt;
 
 use protocol::feed::{OrderState, VisitNotice, WorkOrderNotice};
 use protocol::ids::{GatewayId, LocalKey, WorkOrderId};
+use protocol::record::TestStep;
 use protocol::trigger::{Reason, TriggerKind};
 use protocol::visit::VisitRecord;
 
@@ -66,6 +67,8 @@ pub enum FeedKind {
     PreAlarmCancelled,
     /// A test press arrived.
     Test,
+    /// A test was asked for, failed or ended, or one is due.
+    TestStep,
 }
 
 impl FeedKind {
@@ -83,6 +86,7 @@ impl FeedKind {
             Self::CheckedOut => "care_visit.checked_out",
             Self::PreAlarmCancelled => "prealarm.cancelled",
             Self::Test => "test",
+            Self::TestStep => "test.step",
         }
     }
 }
@@ -107,6 +111,8 @@ pub enum NoticeBody {
     PreAlarm(PreAlarmNotice),
     /// About a test press.
     Test(TestNotice),
+    /// About the course of a test.
+    TestStep(TestStepNotice),
 }
 
 /// What `prealarm.cancelled` says.
@@ -133,6 +139,17 @@ pub struct TestNotice {
     pub kind: TriggerKind,
     /// Whether it arrived late.
     pub late: bool,
+}
+
+/// What `test.step` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestStepNotice {
+    /// The gateway of the home.
+    pub gateway: GatewayId,
+    /// The record, which names the device.
+    pub record: LocalKey,
+    /// What happened.
+    pub step: TestStep,
 }
 
 /// Why a command was not carried out.

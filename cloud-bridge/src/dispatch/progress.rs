@@ -35,7 +35,7 @@ impl Dispatch {
             .values()
             .map(|order| OrderProgress {
                 id: order.id.clone(),
-                opened_by: Some(order.opened_by),
+                opened_by: Some(order.opened_by).filter(|key| key.incarnation != super::CENTRE),
                 class: order.class,
                 stage: order.stage(),
                 ver: order.ver,

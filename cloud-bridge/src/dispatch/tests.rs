@@ -14,6 +14,8 @@ use protocol::visit::{Grade, Method, VisitAct, VisitException, VisitRecord};
 use super::effect::state_name;
 use super::*;
 
+mod supervision;
+
 fn key(seq: u64) -> LocalKey {
     LocalKey { incarnation: Incarnation(1), seq }
 }
@@ -92,6 +94,7 @@ impl Play {
                         NoticeBody::Visit(visit) => format!("feed {kind} {} {:?}", visit.caregiver, visit.grade),
                         NoticeBody::PreAlarm(of) => format!("feed {kind} {:?} {:?}", of.kind, of.reason),
                         NoticeBody::Test(of) => format!("feed {kind} {:?}", of.kind),
+                        NoticeBody::TestStep(of) => format!("feed {kind} {:?}", of.step),
                     }
                 }
                 Effect::Visit(visit) => format!("visit row, order {}", visit.work_order.is_some()),
@@ -113,7 +116,7 @@ impl Play {
             hash: Hash32::ZERO,
         };
         let age_ms = age_secs.map(|age| age * 1000);
-        self.input(told, Input::Record(Arrival { record, age_ms, settled: false }))
+        self.input(told, Input::Record(Arrival { record: Arc::new(record), age_ms, settled: false }))
     }
 
     fn trigger(&mut self, seq: u64, kind: TriggerKind, reason: Reason, follows: Option<u64>) -> &mut Self {
@@ -194,6 +197,7 @@ impl Play {
         let next = self.home.next_deadline();
         let told = match next {
             Some((due, Deadline::FuseEnds(key))) => format!("deadline: fuse of #{} ends at {}s", key.seq, due / 1000),
+            Some((due, why)) => format!("deadline: {why:?} at {}s", due / 1000),
             None => "deadline: none".to_owned(),
         };
         self.input(&told, Input::Deadline)
@@ -851,7 +855,7 @@ fn presses_that_go_on_from_nothing_leave_nothing_to_remember() {
 fn a_settled_order_is_never_opened_again_under_its_identity() {
     let mut play = Play::new();
     let settled = |seq, body| Arrival {
-        record: Record {
+        record: Arc::new(Record {
             incarnation: Incarnation(1),
             seq,
             at: Stamp { boot: 1, uptime_ms: 0, wall_ms: 0, wall_trusted: false },
@@ -859,7 +863,7 @@ fn a_settled_order_is_never_opened_again_under_its_identity() {
             body,
             prev: Hash32::ZERO,
             hash: Hash32::ZERO,
-        },
+        }),
         age_ms: None,
         settled: true,
     };

@@ -63,6 +63,18 @@ pub enum What {
         /// The button.
         device: String,
     },
+    /// The elder said "I'm fine" while it was open; the dispatcher decides.
+    SaidFine {
+        /// The button or page.
+        device: String,
+    },
+    /// What had been raised is over: a hazard cleared, a device heard again, the mains back.
+    Over {
+        /// The device.
+        device: String,
+        /// The reason that holds no longer.
+        reason: Reason,
+    },
     /// Another order of the same home was opened for another class of danger.
     Linked {
         /// The other order.
@@ -166,6 +178,8 @@ impl What {
             Self::ConfirmedByGateway { .. } => "confirmed_by_gateway",
             Self::ArrivedAfterClose { .. } => "arrived_after_close",
             Self::CancelledByElder { .. } => "cancelled_by_elder",
+            Self::SaidFine { .. } => "said_fine",
+            Self::Over { .. } => "over",
             Self::Linked { .. } => "linked",
             Self::CallBack { .. } => "call_back",
             Self::Claimed => "claimed",

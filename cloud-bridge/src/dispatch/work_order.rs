@@ -161,6 +161,7 @@ fn is_manual(kind: TriggerKind) -> bool {
         | TriggerKind::Co
         | TriggerKind::Gas
         | TriggerKind::Water
-        | TriggerKind::Technical => false,
+        | TriggerKind::Technical
+        | TriggerKind::Welfare => false,
     }
 }

@@ -136,6 +136,10 @@ impl Reads for MemoryStore {
         Ok(self.homes.get(gateway).cloned())
     }
 
+    fn gateways(&mut self) -> Result<Vec<(GatewayId, bool)>, StoreError> {
+        Ok(self.homes.iter().map(|(gateway, home)| (gateway.clone(), home.silence.is_some())).collect())
+    }
+
     fn due_homes(&mut self, now_ms: i64, limit: usize) -> Result<Vec<GatewayId>, StoreError> {
         let due = self.due.keys().take_while(|(due, _)| *due <= now_ms);
         Ok(due.take(limit).map(|(_, gateway)| gateway.clone()).collect())

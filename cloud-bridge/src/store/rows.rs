@@ -55,6 +55,8 @@ fn detail(what: &What) -> Value {
         What::ConfirmedByGateway { record, reason } => json!({ "record": record.to_string(), "reason": reason }),
         What::ArrivedAfterClose { record } => json!({ "record": record.to_string() }),
         What::CancelledByElder { device } => json!({ "device": device }),
+        What::SaidFine { device } => json!({ "device": device }),
+        What::Over { device, reason } => json!({ "device": device, "reason": reason }),
         What::Linked { order } => json!({ "order": order }),
         What::CallBack { age_ms } => json!({ "age_ms": age_ms }),
         What::Claimed | What::Released | What::OnSceneByWord => json!({}),
@@ -111,6 +113,11 @@ pub fn feed_item(notice: &Notice, time_ms: i64) -> NewFeedItem {
             test.gateway.to_string(),
             true,
             json!({ "gateway": test.gateway, "record": test.record, "kind": test.kind, "late": test.late }),
+        ),
+        NoticeBody::TestStep(test) => (
+            test.gateway.to_string(),
+            true,
+            json!({ "gateway": test.gateway, "record": test.record, "step": test.step }),
         ),
     };
     NewFeedItem { kind: notice.kind.as_str().to_owned(), subject, time_ms, test, data }

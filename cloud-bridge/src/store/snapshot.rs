@@ -11,10 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use crate::dispatch::work_order::Presence;
-use crate::dispatch::{Alarm, CloseCode, Closing, Dispatch, LifeState, Lifecycle, Outcome, WorkOrder};
+use crate::dispatch::{
+    Alarm, CloseCode, Closing, Dispatch, LifeState, Lifecycle, MainsLoss, Outcome, Silence, WorkOrder,
+};
 
-/// The newest version of both forms.
-const VERSION: u8 = 1;
+/// The newest version of an order's form.
+const ORDER_VERSION: u8 = 1;
+
+/// The newest version of a home's form: 2 knows its mains and its silence.
+const HOME_VERSION: u8 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct HomeSnapshot {
@@ -23,6 +28,28 @@ struct HomeSnapshot {
     ver: u64,
     orders: Vec<OrderSnapshot>,
     lifecycles: Vec<LifeSnapshot>,
+    #[serde(default)]
+    mains: Option<MainsSnapshot>,
+    #[serde(default)]
+    silence: Option<SilenceSnapshot>,
+    #[serde(default)]
+    own_orders: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MainsSnapshot {
+    record: LocalKey,
+    device: String,
+    since_ms: i64,
+    order: Option<WorkOrderId>,
+    long: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SilenceSnapshot {
+    since_ms: i64,
+    order_after_ms: i64,
+    order: Option<WorkOrderId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -100,13 +127,22 @@ enum LifeStateSnapshot {
 /// # Errors
 /// When it cannot be written as JSON.
 pub fn write_home(home: &Dispatch) -> Result<String, StoreError> {
-    let Dispatch { gateway, ver, orders, lifecycles } = home;
+    let Dispatch { gateway, ver, orders, lifecycles, mains, silence, own_orders } = home;
     let snapshot = HomeSnapshot {
-        v: VERSION,
+        v: HOME_VERSION,
         gateway: gateway.clone(),
         ver: *ver,
         orders: orders.values().map(order_out).collect(),
         lifecycles: lifecycles.iter().map(life_out).collect(),
+        mains: mains.clone().map(|loss| {
+            let MainsLoss { record, device, since_ms, order, long } = loss;
+            MainsSnapshot { record, device, since_ms, order, long }
+        }),
+        silence: silence.clone().map(|silence| {
+            let Silence { since_ms, order_after_ms, order } = silence;
+            SilenceSnapshot { since_ms, order_after_ms, order }
+        }),
+        own_orders: *own_orders,
     };
     serde_json::to_string(&snapshot).map_err(|source| StoreError::Unreadable { what: "home", source })
 }
@@ -118,7 +154,7 @@ pub fn write_home(home: &Dispatch) -> Result<String, StoreError> {
 pub fn read_home(text: &str) -> Result<Dispatch, StoreError> {
     let snapshot: HomeSnapshot =
         serde_json::from_str(text).map_err(|source| StoreError::Unreadable { what: "home", source })?;
-    if snapshot.v > VERSION {
+    if snapshot.v > HOME_VERSION {
         return Err(StoreError::Invalid { what: "home's version" });
     }
     let mut orders = BTreeMap::new();
@@ -127,7 +163,16 @@ pub fn read_home(text: &str) -> Result<Dispatch, StoreError> {
         orders.insert(order.id.clone(), order);
     }
     let lifecycles = snapshot.lifecycles.into_iter().map(life_in).collect();
-    Ok(Dispatch { gateway: snapshot.gateway, ver: snapshot.ver, orders, lifecycles })
+    let mains = snapshot.mains.map(|loss| {
+        let MainsSnapshot { record, device, since_ms, order, long } = loss;
+        MainsLoss { record, device, since_ms, order, long }
+    });
+    let silence = snapshot.silence.map(|silence| {
+        let SilenceSnapshot { since_ms, order_after_ms, order } = silence;
+        Silence { since_ms, order_after_ms, order }
+    });
+    let HomeSnapshot { gateway, ver, own_orders, .. } = snapshot;
+    Ok(Dispatch { gateway, ver, orders, lifecycles, mains, silence, own_orders })
 }
 
 /// Writes an order.
@@ -149,7 +194,7 @@ pub fn read_order(text: &str) -> Result<WorkOrder, StoreError> {
 fn order_out(order: &WorkOrder) -> OrderSnapshot {
     let order = order.clone();
     OrderSnapshot {
-        v: VERSION,
+        v: ORDER_VERSION,
         id: order.id,
         gateway: order.gateway,
         ver: order.ver,
@@ -184,7 +229,7 @@ fn order_out(order: &WorkOrder) -> OrderSnapshot {
 }
 
 fn order_in(order: OrderSnapshot) -> Result<WorkOrder, StoreError> {
-    if order.v > VERSION {
+    if order.v > ORDER_VERSION {
         return Err(StoreError::Invalid { what: "order's version" });
     }
     let closing = match order.closing {

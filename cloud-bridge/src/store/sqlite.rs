@@ -14,7 +14,7 @@ use crate::dispatch::effect::{VisitRow, state_name};
 use crate::dispatch::{Dispatch, WorkOrder};
 
 /// Schema changes in order; a database knows how many it has by its `user_version`.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_silence.sql")];
 
 /// How long a statement waits for another process that holds the file, milliseconds.
 const BUSY_MS: u64 = 5_000;
@@ -140,6 +140,15 @@ impl Reads for SqliteStore {
         let sql = "SELECT snapshot FROM homes WHERE gateway = ?1";
         let text: Option<String> = self.one("read a home", sql, params![gateway.as_str()], |row| row.get(0))?;
         text.map(|text| snapshot::read_home(&text)).transpose()
+    }
+
+    fn gateways(&mut self) -> Result<Vec<(GatewayId, bool)>, StoreError> {
+        let sql = "SELECT gateway, silent_since_ms IS NOT NULL FROM homes ORDER BY gateway";
+        let found: Vec<(String, bool)> = self.all("list gateways", sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let id = |(id, silent): (String, bool)| {
+            id.parse().map(|id| (id, silent)).map_err(|_| StoreError::Invalid { what: "gateway id" })
+        };
+        found.into_iter().map(id).collect()
     }
 
     fn due_homes(&mut self, now_ms: i64, limit: usize) -> Result<Vec<GatewayId>, StoreError> {
@@ -310,10 +319,12 @@ impl Store for SqliteStore {
     }
 
     fn put_home(&mut self, home: &Dispatch) -> Result<(), StoreError> {
-        let sql = "INSERT INTO homes (gateway, snapshot, ver, next_due) VALUES (?1, ?2, ?3, ?4)
-            ON CONFLICT (gateway) DO UPDATE SET snapshot = ?2, ver = ?3, next_due = ?4";
+        let sql = "INSERT INTO homes (gateway, snapshot, ver, next_due, silent_since_ms) VALUES (?1, ?2, ?3, ?4, ?5)
+            ON CONFLICT (gateway) DO UPDATE SET snapshot = ?2, ver = ?3, next_due = ?4, silent_since_ms = ?5";
         let next_due = home.next_deadline().map(|(due, _)| due);
-        let values = params![home.gateway.as_str(), snapshot::write_home(home)?, home.ver.cast_signed(), next_due];
+        let silent_since_ms = home.silence.as_ref().map(|silence| silence.since_ms);
+        let (snapshot, ver) = (snapshot::write_home(home)?, home.ver.cast_signed());
+        let values = params![home.gateway.as_str(), snapshot, ver, next_due, silent_since_ms];
         self.run("write a home", sql, values).map(drop)
     }
 

@@ -1,7 +1,7 @@
 //! One suite for every back end.
 
 use protocol::ids::LocalKey;
-use protocol::record::Body;
+use protocol::record::{Body, Record};
 
 use super::memory::MemoryStore;
 use super::rows::rfc3339;
@@ -25,7 +25,8 @@ fn lived_in() -> (Dispatch, Vec<WorkOrder>, Vec<VisitRow>) {
             }
         }
     };
-    let arrives = |record| Input::Record(Arrival { record, age_ms: Some(500_000), settled: false });
+    let arrives =
+        |record: Record| Input::Record(Arrival { record: record.into(), age_ms: Some(500_000), settled: false });
     let asks = |order: &WorkOrderId, act| {
         let by = Operator { name: "wang".into(), supervisor: false };
         Input::Command(Command { order: order.clone(), by, ver: None, act })

@@ -77,6 +77,19 @@ fn a_short_secret_is_refused() {
 }
 
 #[test]
+fn an_offset_from_utc_that_no_place_has_is_refused() {
+    check(
+        &format!("{GOOD}[home]\nutc_offset_minutes = -721\n"),
+        expect![[r#"
+            line 13: home.utc_offset_minutes: -721 is outside -720 to 840; the default is 480
+        "#]],
+    );
+    let west = GatewayConfig::read(&format!("{GOOD}[home]\nutc_offset_minutes = -300\n")).unwrap();
+    assert_eq!(west.rules.utc_offset_minutes, -300);
+    assert_eq!(GatewayConfig::read(GOOD).unwrap().rules.utc_offset_minutes, 480);
+}
+
+#[test]
 fn a_value_outside_its_safe_range_is_refused() {
     check(
         &format!("{GOOD}\n[rules]\nfall_prealarm_secs = 5\ncentre_wait_secs = 600\n"),

@@ -39,6 +39,8 @@ pub enum Role {
     Vibration,
     /// It says nothing about the elder; nothing of it is read.
     Ignore,
+    /// An input that tells whether the home has mains supply.
+    Mains,
 }
 
 impl Role {
@@ -58,6 +60,7 @@ impl Role {
         ("gas", Self::Gas),
         ("co", Self::Co),
         ("vibration", Self::Vibration),
+        ("mains", Self::Mains),
         ("ignore", Self::Ignore),
     ];
 
@@ -81,6 +84,7 @@ impl Role {
             Self::Gas => Some(Kind::Gas),
             Self::Co => Some(Kind::Co),
             Self::Vibration => Some(Kind::Vibration),
+            Self::Mains => Some(Kind::Mains),
             Self::Ignore => None,
         }
     }

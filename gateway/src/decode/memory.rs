@@ -170,6 +170,10 @@ impl Memory {
                     self.keep(&alarm.device, &alarm.key, kind, value, at);
                 }
             }
+            Body::Mains(mains) => {
+                let value = if mains.present { Reading::Active } else { Reading::Clear };
+                self.keep(&mains.device, &mains.key, Kind::Mains, value, at);
+            }
             Body::DeviceListed(listing) => self.list(listing),
             Body::Started(_)
             | Body::Stopped
@@ -178,7 +182,10 @@ impl Memory {
             | Body::Reassured(_)
             | Body::Resolved(_)
             | Body::Link { .. }
-            | Body::Delivered(_) => {}
+            | Body::Delivered(_)
+            | Body::SaidFine(_)
+            | Body::Restored(_)
+            | Body::Tested(_) => {}
         }
     }
 
@@ -282,13 +289,23 @@ fn observed_by(kind: TriggerKind, reason: Reason) -> Option<(Kind, Reading)> {
         | Reason::SensorSaysFall
         | Reason::SecondFall
         | Reason::SensorAlarm
+        | Reason::HazardContinues
         | Reason::AssistancePressed => {}
         Reason::FallWarningNotCleared
         | Reason::PreAlarmNotCancelled
         | Reason::NoMotionAfterFall
         | Reason::PowerLostDuringPreAlarm
         | Reason::ElderCancelled
-        | Reason::DeviceSilent => return None,
+        | Reason::DeviceSilent
+        | Reason::CheckInMissed
+        | Reason::CheckInMissedClockUnknown
+        | Reason::RadioBridgeSilent
+        | Reason::OnlySensorsSilent
+        | Reason::SensorStuck
+        | Reason::MainsLost
+        | Reason::MainsLostLong
+        | Reason::GatewaySilent
+        | Reason::ProofOverdue => return None,
     }
     let kind = match kind {
         TriggerKind::Sos => Kind::Sos,
@@ -298,7 +315,9 @@ fn observed_by(kind: TriggerKind, reason: Reason) -> Option<(Kind, Reading)> {
         TriggerKind::Gas => Kind::Gas,
         TriggerKind::Water => Kind::Water,
         TriggerKind::Assistance => Kind::Assistance,
-        TriggerKind::Inactivity | TriggerKind::MissedCheckIn | TriggerKind::Technical => return None,
+        TriggerKind::Inactivity | TriggerKind::MissedCheckIn | TriggerKind::Technical | TriggerKind::Welfare => {
+            return None;
+        }
     };
     Some((kind, Reading::Active))
 }

@@ -286,7 +286,8 @@ fn recast(notes: &Notes, statement: Statement) -> Statement {
         | Kind::Battery
         | Kind::Link
         | Kind::Availability
-        | Kind::Visit => false,
+        | Kind::Visit
+        | Kind::Mains => false,
     };
     let keeps_sos = statement.kind == Kind::Sos && kind != Kind::Assistance;
     if !own || keeps_sos {

@@ -1,5 +1,7 @@
 //! What goes into the loop and what comes out of it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use protocol::downlink::DownlinkAnswer;
 use protocol::ids::Hash32;
@@ -180,7 +182,7 @@ pub enum Command {
     /// Append and sync, then roll to a new segment where a checkpoint is given. One at a time.
     Write {
         /// The records, in order.
-        records: Vec<Record>,
+        records: Vec<Arc<Record>>,
         /// The checkpoint of a new segment.
         roll: Option<Vec<u8>>,
         /// Segments wholly delivered below this may go.
@@ -209,7 +211,7 @@ pub enum Command {
         /// The clocks at sending.
         sent: Stamp,
         /// The records.
-        records: Vec<Record>,
+        records: Vec<Arc<Record>>,
     },
     /// Ask the centre how far the home's orders are.
     Poll {

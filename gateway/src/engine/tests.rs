@@ -58,7 +58,7 @@ impl Rig {
         for command in commands {
             if let Command::Write { records, .. } = command {
                 let through = records.last().map_or(0, |record| record.seq);
-                self.journal.extend(records);
+                self.journal.extend(records.iter().map(|record| Record::clone(record)));
                 others.extend(self.step(Completion::Written { through, segment_bytes: 0 }));
             } else {
                 others.push(command);
@@ -89,7 +89,7 @@ fn answers(commands: &[Command]) -> Vec<Verdict> {
     commands.iter().filter_map(verdict).collect()
 }
 
-fn sent(commands: &[Command]) -> Vec<(u64, Vec<Record>)> {
+fn sent(commands: &[Command]) -> Vec<(u64, Vec<Arc<Record>>)> {
     let sent = |command: &Command| {
         if let Command::Send { request, records, .. } = command { Some((*request, records.clone())) } else { None }
     };
@@ -101,7 +101,7 @@ fn told(commands: &[Command]) -> Vec<Stage> {
     commands.iter().filter_map(told).collect()
 }
 
-fn receipts(records: &[Record]) -> UplinkAnswer {
+fn receipts(records: &[Arc<Record>]) -> UplinkAnswer {
     let receipts = records.iter().map(|record| Receipt { key: record.key(), hash: record.hash }).collect();
     UplinkAnswer { v: 1, ver: 1, receipts, refused: Vec::new() }
 }

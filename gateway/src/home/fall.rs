@@ -1,16 +1,17 @@
-//! Falls: pre-alarm, cancel, follow-up and the watch on suspected falls.
+//! Falls: what a sensor's word asks for, the follow-up of a cancelled one, the watch on suspected ones.
 //!
 //! Values after SIA CP-01 (cancel window) and the alarm rules; an object's fall never comes here.
+//! The pre-alarm itself runs in [`super::pre_alarm`].
 
 use std::collections::BTreeMap;
 
-use protocol::ids::LocalKey;
 use protocol::observation::{Kind, Observation, Reading};
-use protocol::record::{Body, Cancelled, Observed, PreAlarm, Record, Stamp, Trigger};
+use protocol::record::{Body, Observed, PreAlarm, Record, Stamp, Trigger};
 use protocol::trigger::{Reason, TriggerKind};
 use serde::{Deserialize, Serialize};
 
-use super::{Deadline, Effect, lifecycle};
+use super::pre_alarm::PreAlarms;
+use super::{Deadline, Effect, elapsed_ms};
 
 /// Times of the fall rules, milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,13 +32,6 @@ impl Default for FallRules {
     }
 }
 
-/// A pre-alarm that is running.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Running {
-    at: Stamp,
-    pre_alarm: PreAlarm,
-}
-
 /// A suspected fall that nothing has cleared.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Watch {
@@ -50,7 +44,6 @@ struct Watch {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct FollowUp {
     at: Stamp,
-    lifecycle: LocalKey,
     pre_alarm: PreAlarm,
     moved: bool,
 }
@@ -58,17 +51,11 @@ struct FollowUp {
 /// All falls of a home.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Falls {
-    running: BTreeMap<LocalKey, Running>,
     watches: BTreeMap<String, Watch>,
     follow_up: Option<FollowUp>,
 }
 
 impl Falls {
-    /// Whether the elder can still cancel something.
-    pub fn pre_alarm_running(&self) -> bool {
-        !self.running.is_empty()
-    }
-
     /// A sensor says a person fell.
     pub fn fell(
         &self,
@@ -76,18 +63,19 @@ impl Falls {
         observation: &Observation,
         room: Option<String>,
         reason: Option<Reason>,
+        pre_alarms: &PreAlarms,
         rules: &FallRules,
         effects: &mut Vec<Effect>,
     ) {
         let second = self
             .follow_up
             .as_ref()
-            .is_some_and(|last| elapsed(now, &last.at).is_none_or(|ms| ms <= rules.second_fall_ms));
+            .is_some_and(|last| elapsed_ms(now, &last.at).is_none_or(|ms| ms <= rules.second_fall_ms));
         let (device, key) = (observation.device.clone(), observation.key.clone());
         let body = if second {
             let reason = Reason::SecondFall;
             Body::Trigger(Trigger { kind: TriggerKind::Fall, device, key, room, reason, follows: None, test: false })
-        } else if self.running.values().any(|running| running.pre_alarm.kind == TriggerKind::Fall) {
+        } else if pre_alarms.is_running(TriggerKind::Fall) {
             // One fall seen by two sensors is one pre-alarm; its end does not move.
             Body::Observed(Observed { kind: Kind::Fall, device, key, room, value: Reading::Active })
         } else {
@@ -97,72 +85,39 @@ impl Falls {
         effects.push(Effect::Record(body));
     }
 
-    /// The elder says all is well: every running pre-alarm is cancelled.
-    pub fn cancel(&self, device: &str, effects: &mut Vec<Effect>) {
-        effects.extend(self.running.keys().map(|key| {
-            let reason = Reason::ElderCancelled;
-            Effect::Record(Body::Cancelled(Cancelled { lifecycle: *key, device: device.to_owned(), reason }))
-        }));
-    }
-
-    /// Raises what is due. A pre-alarm of another boot is due at once: how long the power was off is unknowable.
+    /// Raises what is due; what began in another boot is due at once.
     pub fn woken(&self, now: &Stamp, rules: &FallRules, effects: &mut Vec<Effect>) {
-        for (key, running) in &self.running {
-            let reason = match elapsed(now, &running.at) {
-                Some(ms) if ms < running.pre_alarm.fuse_ms => continue,
-                Some(_) => Reason::PreAlarmNotCancelled,
-                None => Reason::PowerLostDuringPreAlarm,
-            };
-            let PreAlarm { kind, device, key: message_key, room, .. } = running.pre_alarm.clone();
-            effects.push(raise(kind, device, message_key, room, reason, Some(*key)));
-        }
         for (device, watch) in &self.watches {
-            if elapsed(now, &watch.at).is_none_or(|ms| ms >= rules.warning_ms) {
+            if elapsed_ms(now, &watch.at).is_none_or(|ms| ms >= rules.warning_ms) {
                 let reason = Reason::FallWarningNotCleared;
-                effects.push(raise(
-                    TriggerKind::Fall,
-                    device.clone(),
-                    watch.key.clone(),
-                    watch.room.clone(),
-                    reason,
-                    None,
-                ));
+                effects.push(raise(device.clone(), watch.key.clone(), watch.room.clone(), reason));
             }
         }
         if let Some(last) = &self.follow_up
             && !last.moved
-            && elapsed(now, &last.at).is_none_or(|ms| ms >= rules.follow_up_ms)
+            && elapsed_ms(now, &last.at).is_none_or(|ms| ms >= rules.follow_up_ms)
         {
-            let PreAlarm { kind, device, key, room, .. } = last.pre_alarm.clone();
-            effects.push(raise(kind, device, key, room, Reason::NoMotionAfterFall, None));
+            let PreAlarm { device, key, room, .. } = last.pre_alarm.clone();
+            effects.push(raise(device, key, room, Reason::NoMotionAfterFall));
         }
     }
 
-    /// Folds a pre-alarm.
-    pub fn pre_alarmed(&mut self, record: &Record, pre_alarm: &PreAlarm) {
-        self.running.insert(lifecycle(record), Running { at: record.at, pre_alarm: pre_alarm.clone() });
-        self.watches.remove(&pre_alarm.device);
-    }
-
-    /// Folds a cancel.
-    pub fn cancelled(&mut self, record: &Record, cancelled: &Cancelled, _rules: &FallRules) {
-        if let Some(running) = self.running.remove(&cancelled.lifecycle)
-            && running.pre_alarm.kind == TriggerKind::Fall
-        {
-            self.follow_up = Some(FollowUp {
-                at: record.at,
-                lifecycle: cancelled.lifecycle,
-                pre_alarm: running.pre_alarm,
-                moved: false,
-            });
+    /// Folds a pre-alarm: a suspected fall that became one is watched no longer.
+    pub fn pre_alarmed(&mut self, pre_alarm: &PreAlarm) {
+        if pre_alarm.kind == TriggerKind::Fall {
+            self.watches.remove(&pre_alarm.device);
         }
     }
 
-    /// Folds a trigger: what it follows is over.
-    pub fn triggered(&mut self, _record: &Record, trigger: &Trigger) {
-        if let Some(key) = &trigger.follows {
-            self.running.remove(key);
+    /// Folds the cancel of `pre_alarm`: a fall is followed up.
+    pub fn cancelled(&mut self, record: &Record, pre_alarm: PreAlarm) {
+        if pre_alarm.kind == TriggerKind::Fall {
+            self.follow_up = Some(FollowUp { at: record.at, pre_alarm, moved: false });
         }
+    }
+
+    /// Folds a trigger: a fall that was raised is neither watched nor followed up.
+    pub fn triggered(&mut self, trigger: &Trigger) {
         if trigger.kind == TriggerKind::Fall {
             self.watches.remove(&trigger.device);
             self.follow_up = None;
@@ -207,13 +162,14 @@ impl Falls {
             | Kind::Battery
             | Kind::Link
             | Kind::Availability
-            | Kind::Visit => {}
+            | Kind::Visit
+            | Kind::Mains => {}
         }
         if let Some(last) = &mut self.follow_up {
             if active && matches!(observed.kind, Kind::Motion | Kind::Bed) {
                 last.moved = true;
             }
-            if last.moved && elapsed(&record.at, &last.at).is_none_or(|ms| ms > rules.second_fall_ms) {
+            if last.moved && elapsed_ms(&record.at, &last.at).is_none_or(|ms| ms > rules.second_fall_ms) {
                 self.follow_up = None;
             }
         }
@@ -221,10 +177,6 @@ impl Falls {
 
     /// The deadlines of this boot, milliseconds of uptime.
     pub fn deadlines(&self, rules: &FallRules) -> impl Iterator<Item = (u64, Deadline)> {
-        let running = self
-            .running
-            .values()
-            .map(|running| (running.at.uptime_ms + running.pre_alarm.fuse_ms, Deadline::PreAlarmEnds));
         let warning_ms = rules.warning_ms;
         let watches =
             self.watches.values().map(move |watch| (watch.at.uptime_ms + warning_ms, Deadline::FallWarningEnds));
@@ -234,22 +186,11 @@ impl Falls {
             .iter()
             .filter(|last| !last.moved)
             .map(move |last| (last.at.uptime_ms + follow_up_ms, Deadline::FallFollowUpEnds));
-        running.chain(watches).chain(follow_up)
+        watches.chain(follow_up)
     }
 }
 
-fn raise(
-    kind: TriggerKind,
-    device: String,
-    key: String,
-    room: Option<String>,
-    reason: Reason,
-    follows: Option<LocalKey>,
-) -> Effect {
-    Effect::Record(Body::Trigger(Trigger { kind, device, key, room, reason, follows, test: false }))
-}
-
-/// Milliseconds from `then` to `now`; none across boots.
-fn elapsed(now: &Stamp, then: &Stamp) -> Option<u64> {
-    (now.boot == then.boot).then(|| now.uptime_ms.saturating_sub(then.uptime_ms))
+fn raise(device: String, key: String, room: Option<String>, reason: Reason) -> Effect {
+    let kind = TriggerKind::Fall;
+    Effect::Record(Body::Trigger(Trigger { kind, device, key, room, reason, follows: None, test: false }))
 }

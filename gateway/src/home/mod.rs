@@ -9,23 +9,28 @@ use std::collections::BTreeMap;
 use protocol::downlink::OrderProgress;
 use protocol::ids::LocalKey;
 use protocol::observation::{Kind, Observation, Reading};
-use protocol::record::{Body, Observed, Record, Stamp, Trigger};
+use protocol::record::{Body, MainsSupply, Observed, Record, SaidFine, Stamp, Trigger};
 use protocol::stage::Stage;
 use protocol::trigger::{Reason, TriggerKind};
 use serde::{Deserialize, Serialize};
 
 use self::fall::{FallRules, Falls};
+use self::pre_alarm::PreAlarms;
 use self::reassurance::{Reassurance, ReassuranceRules};
 use self::visit::{HomeEvidence, VisitRules, Visits};
 use crate::decode::{Role, VisitMessage};
 
 pub mod fall;
+pub mod local_time;
+pub mod pre_alarm;
 pub mod reassurance;
 pub mod visit;
 
 /// What one home's rules are told at commissioning.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct HomeRules {
+    /// The home's time of day against UTC, minutes, east positive.
+    pub utc_offset_minutes: i32,
     /// Role and room of each configured device.
     pub devices: BTreeMap<String, Place>,
     /// Falls and their pre-alarms.
@@ -34,6 +39,19 @@ pub struct HomeRules {
     pub reassurance: ReassuranceRules,
     /// Check-ins and check-outs.
     pub visit: VisitRules,
+}
+
+impl Default for HomeRules {
+    /// China's one time zone, no devices, every rule's own default.
+    fn default() -> Self {
+        Self {
+            utc_offset_minutes: 480,
+            devices: BTreeMap::new(),
+            fall: FallRules::default(),
+            reassurance: ReassuranceRules::default(),
+            visit: VisitRules::default(),
+        }
+    }
 }
 
 /// Where a configured device is and what it is for.
@@ -109,7 +127,7 @@ pub struct Telling {
 /// When a home next wants to be woken, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Deadline {
-    /// A fall's pre-alarm ends.
+    /// A pre-alarm ends.
     PreAlarmEnds,
     /// A suspected fall was not cleared.
     FallWarningEnds,
@@ -125,6 +143,7 @@ pub enum Deadline {
 #[derive(Debug, Clone)]
 pub struct Home {
     rules: HomeRules,
+    pre_alarms: PreAlarms,
     falls: Falls,
     reassurance: Reassurance,
     visits: Visits,
@@ -141,6 +160,7 @@ struct Evidence {
 /// A home as a checkpoint keeps it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HomeSnapshot {
+    pre_alarms: PreAlarms,
     falls: Falls,
     reassurance: Reassurance,
     visits: Visits,
@@ -152,6 +172,7 @@ impl Home {
     pub fn new(rules: HomeRules) -> Self {
         Self {
             rules,
+            pre_alarms: PreAlarms::default(),
             falls: Falls::default(),
             reassurance: Reassurance::default(),
             visits: Visits::default(),
@@ -161,13 +182,14 @@ impl Home {
 
     /// A home as a checkpoint left it.
     pub fn restore(rules: HomeRules, snapshot: HomeSnapshot) -> Self {
-        let HomeSnapshot { falls, reassurance, visits, evidence } = snapshot;
-        Self { rules, falls, reassurance, visits, evidence }
+        let HomeSnapshot { pre_alarms, falls, reassurance, visits, evidence } = snapshot;
+        Self { rules, pre_alarms, falls, reassurance, visits, evidence }
     }
 
     /// What a checkpoint keeps.
     pub fn snapshot(&self) -> HomeSnapshot {
         HomeSnapshot {
+            pre_alarms: self.pre_alarms.clone(),
             falls: self.falls.clone(),
             reassurance: self.reassurance.clone(),
             visits: self.visits.clone(),
@@ -182,7 +204,7 @@ impl Home {
 
     /// What the elder should be hearing now.
     pub fn stage(&self, now: &Stamp) -> Stage {
-        self.reassurance.stage(now, self.falls.pre_alarm_running(), &self.rules.reassurance)
+        self.reassurance.stage(now, self.pre_alarms.is_any_running(), &self.rules.reassurance)
     }
 
     /// Decides what `input` means at `now`.
@@ -201,7 +223,13 @@ impl Home {
                 let record = self.visits.verify(now, message, evidence, &self.rules.visit);
                 effects.push(Effect::Record(Body::Visit(record)));
             }
-            Input::Cancel(device) => self.falls.cancel(device, &mut effects),
+            Input::Cancel(device) => {
+                self.pre_alarms.cancel(device, &mut effects);
+                // "I'm fine" is no cancel of a call: the dispatcher is told of it, and decides.
+                if self.call_open() {
+                    effects.push(Effect::Record(Body::SaidFine(SaidFine { device: (*device).to_owned() })));
+                }
+            }
             Input::Synced(seq) => self.reassurance.synced(*seq),
             Input::Disk { writable } => self.reassurance.disk(*writable),
             Input::Received { seqs, ver } => self.reassurance.received(now, seqs, *ver),
@@ -209,10 +237,10 @@ impl Home {
                 self.reassurance.progress(now, *ver, orders, *lease_ms, &mut effects);
             }
             Input::Started => {
-                self.reassurance.starts(now, self.falls.pre_alarm_running(), &self.rules.reassurance);
-                self.falls.woken(now, &self.rules.fall, &mut effects);
+                self.reassurance.starts(now, self.pre_alarms.is_any_running(), &self.rules.reassurance);
+                self.woken(now, &mut effects);
             }
-            Input::Woken => self.falls.woken(now, &self.rules.fall, &mut effects),
+            Input::Woken => self.woken(now, &mut effects),
         }
         effects
     }
@@ -228,11 +256,19 @@ impl Home {
     pub fn apply(&mut self, record: &Record) {
         match &record.body {
             Body::Trigger(trigger) => {
-                self.falls.triggered(record, trigger);
+                self.pre_alarms.triggered(trigger);
+                self.falls.triggered(trigger);
                 self.reassurance.called(record, trigger);
             }
-            Body::PreAlarm(pre_alarm) => self.falls.pre_alarmed(record, pre_alarm),
-            Body::Cancelled(cancelled) => self.falls.cancelled(record, cancelled, &self.rules.fall),
+            Body::PreAlarm(pre_alarm) => {
+                self.pre_alarms.began(record, pre_alarm);
+                self.falls.pre_alarmed(pre_alarm);
+            }
+            Body::Cancelled(cancelled) => {
+                if let Some(pre_alarm) = self.pre_alarms.cancelled(cancelled) {
+                    self.falls.cancelled(record, pre_alarm);
+                }
+            }
             Body::Observed(observed) => {
                 self.falls.observed(record, observed, &self.rules.fall);
                 self.note_evidence(&record.at, observed);
@@ -242,23 +278,44 @@ impl Home {
             Body::Resolved(resolved) => self.reassurance.resolved(resolved),
             Body::Delivered(delivered) => self.reassurance.delivered(&record.at, delivered),
             Body::Started(_) => self.reassurance.restarted(record.seq),
-            Body::Stopped | Body::Link { .. } | Body::DeviceListed(_) => {}
+            Body::Stopped
+            | Body::Link { .. }
+            | Body::DeviceListed(_)
+            | Body::SaidFine(_)
+            | Body::Mains(_)
+            | Body::Restored(_)
+            | Body::Tested(_) => {}
         }
     }
 
     /// The earliest moment of this boot, milliseconds of uptime, that something is due.
     pub fn next_deadline(&self) -> Option<(u64, Deadline)> {
-        self.falls.deadlines(&self.rules.fall).chain(self.reassurance.deadlines(&self.rules.reassurance)).min()
+        self.pre_alarms
+            .deadlines()
+            .chain(self.falls.deadlines(&self.rules.fall))
+            .chain(self.reassurance.deadlines(&self.rules.reassurance))
+            .min()
+    }
+
+    /// The open orders that the elder waits on, as the centre told them last.
+    pub fn orders(&self) -> impl Iterator<Item = &OrderProgress> {
+        self.reassurance.leased()
     }
 
     /// Whether a call or a pre-alarm is open.
     pub fn alarm_open(&self) -> bool {
-        self.call_open() || self.falls.pre_alarm_running()
+        self.call_open() || self.pre_alarms.is_any_running()
     }
 
     /// Whether a call of the elder is open, so that every path to the centre is to be hurried.
     pub fn call_open(&self) -> bool {
         self.reassurance.call_open()
+    }
+
+    /// Raises and ends whatever is due.
+    fn woken(&self, now: &Stamp, effects: &mut Vec<Effect>) {
+        self.pre_alarms.woken(now, effects);
+        self.falls.woken(now, &self.rules.fall, effects);
     }
 
     fn observe(
@@ -289,14 +346,14 @@ impl Home {
         match observation.kind {
             Kind::Sos if active => effects.push(trigger(TriggerKind::Sos, Reason::ButtonPressed)),
             Kind::Assistance if active && reason == Some(Reason::ElderCancelled) => {
-                self.falls.cancel(&observation.device, effects);
+                self.pre_alarms.cancel(&observation.device, effects);
                 if effects.is_empty() {
                     effects.push(observed(observation, room));
                 }
             }
             Kind::Assistance if active => effects.push(trigger(TriggerKind::Assistance, Reason::AssistancePressed)),
             Kind::Fall if active => {
-                self.falls.fell(now, observation, room, reason, &self.rules.fall, effects);
+                self.falls.fell(now, observation, room, reason, &self.pre_alarms, &self.rules.fall, effects);
             }
             Kind::Smoke if active => effects.push(trigger(TriggerKind::Smoke, Reason::SensorAlarm)),
             Kind::Gas if active => effects.push(trigger(TriggerKind::Gas, Reason::SensorAlarm)),
@@ -320,6 +377,11 @@ impl Home {
             | Kind::Tamper
             | Kind::Battery
             | Kind::Availability => effects.push(observed(observation, room)),
+            Kind::Mains => effects.push(Effect::Record(Body::Mains(MainsSupply {
+                device: observation.device.clone(),
+                key: observation.key.clone(),
+                present: active,
+            }))),
             // A visit comes as Input::Visit, graded; the bare observation adds nothing.
             Kind::Visit => {}
         }
@@ -347,6 +409,11 @@ fn observed(observation: &Observation, room: Option<String>) -> Effect {
 /// When something of this boot was, milliseconds of uptime; across boots it is unknowable.
 fn uptime_of(now: &Stamp, then: Option<Stamp>) -> Option<u64> {
     then.filter(|then| then.boot == now.boot).map(|then| then.uptime_ms)
+}
+
+/// Milliseconds from `then` to `now`; none across boots.
+fn elapsed_ms(now: &Stamp, then: &Stamp) -> Option<u64> {
+    (now.boot == then.boot).then(|| now.uptime_ms.saturating_sub(then.uptime_ms))
 }
 
 /// The identity of the lifecycle a record opens.

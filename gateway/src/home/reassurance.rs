@@ -208,7 +208,8 @@ impl Reassurance {
         self.calls.iter().any(known) || self.leased().any(|order| order.class == OrderClass::FireGas)
     }
 
-    fn leased(&self) -> impl Iterator<Item = &OrderProgress> {
+    /// The open orders that the elder waits on, as the centre told them last.
+    pub fn leased(&self) -> impl Iterator<Item = &OrderProgress> {
         self.lease.iter().flat_map(|lease| &lease.orders)
     }
 
@@ -284,7 +285,7 @@ fn since_ms(now: &Stamp, at: &Stamp) -> u64 {
 /// Orders the centre's stages by how much help they promise.
 fn help(stage: Stage) -> u8 {
     match stage {
-        Stage::Quiet | Stage::PreAlarm | Stage::NotConnected | Stage::NotRecorded => 0,
+        Stage::Quiet | Stage::PreAlarm | Stage::NotConnected | Stage::NotRecorded | Stage::RadioLost => 0,
         Stage::Recorded => 1,
         Stage::Received => 2,
         Stage::Retracted => 3,

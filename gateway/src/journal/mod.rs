@@ -15,6 +15,7 @@ pub mod storage;
 mod verify;
 mod walk;
 
+use std::borrow::Borrow;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
@@ -151,8 +152,8 @@ impl<S: Storage> Journal<S> {
     /// [`JournalError::Io`] the records may or may not be found again at the next start. The same ones may
     /// be written again, or left out; their numbers are never given to others. The journal recovers by
     /// itself when the disk does.
-    pub fn write(&mut self, records: &[Record]) -> Result<Written, JournalError> {
-        let Some(last) = records.last() else { return Ok(self.written()) };
+    pub fn write<R: Borrow<Record>>(&mut self, records: &[R]) -> Result<Written, JournalError> {
+        let Some(last) = records.last().map(Borrow::borrow) else { return Ok(self.written()) };
         self.encode(records)?;
         self.mend()?;
         let Some(segment) = self.segments.last_mut() else { return Ok(self.written()) };
@@ -165,16 +166,16 @@ impl<S: Storage> Journal<S> {
         segment.bytes += self.buffer.len() as u64;
         self.next_seq = last.seq.saturating_add(1);
         self.head_hash = last.hash;
-        if let Some(trusted) = records.iter().rev().find(|record| record.at.wall_trusted) {
+        if let Some(trusted) = records.iter().map(Borrow::borrow).rev().find(|record| record.at.wall_trusted) {
             self.wall_ms = trusted.at.wall_ms;
         }
         Ok(self.written())
     }
 
-    fn encode(&mut self, records: &[Record]) -> Result<(), JournalError> {
+    fn encode<R: Borrow<Record>>(&mut self, records: &[R]) -> Result<(), JournalError> {
         self.buffer.clear();
         let mut next_seq = self.next_seq;
-        for record in records {
+        for record in records.iter().map(Borrow::borrow) {
             if record.seq < next_seq {
                 return Err(JournalError::OutOfOrder { seq: record.seq, next_seq });
             }

@@ -14,12 +14,12 @@ impl Maker {
         Self(ChainHead { incarnation: Incarnation(1), next_seq: 1, hash: Hash32::ZERO })
     }
 
-    fn seal(&mut self, body: Body) -> Record {
+    fn seal(&mut self, body: Body) -> Arc<Record> {
         let at = Stamp { boot: 1, uptime_ms: 0, wall_ms: 0, wall_trusted: true };
-        self.0.seal(at, None, body).unwrap()
+        Arc::new(self.0.seal(at, None, body).unwrap())
     }
 
-    fn press(&mut self) -> Record {
+    fn press(&mut self) -> Arc<Record> {
         self.seal(Body::Trigger(Trigger {
             kind: TriggerKind::Sos,
             device: "sos".into(),
@@ -31,7 +31,7 @@ impl Maker {
         }))
     }
 
-    fn motion(&mut self) -> Record {
+    fn motion(&mut self) -> Arc<Record> {
         let (kind, device, key) = (Kind::Motion, "hall".into(), "occupancy".into());
         self.seal(Body::Observed(Observed { kind, device, key, room: None, value: Reading::Active }))
     }
@@ -41,19 +41,19 @@ fn outbox(paths: usize) -> Outbox {
     Outbox::new(OutboxTimes::default(), paths, &Delivered::default(), 0)
 }
 
-fn answer(records: &[Record]) -> UplinkAnswer {
+fn answer(records: &[Arc<Record>]) -> UplinkAnswer {
     let receipts = records.iter().map(|record| Receipt { key: record.key(), hash: record.hash }).collect();
     UplinkAnswer { v: 1, ver: 1, receipts, refused: Vec::new() }
 }
 
 /// The one request that is due, as (request, path, sequences).
-fn one_send(outbox: &mut Outbox, now_ms: u64) -> (u64, usize, Vec<Record>) {
+fn one_send(outbox: &mut Outbox, now_ms: u64) -> (u64, usize, Vec<Arc<Record>>) {
     let posts = outbox.posts(now_ms);
     let [Post::Send { request, path, records }] = &posts[..] else { panic!("expected one request, got {posts:?}") };
     (*request, *path, records.clone())
 }
 
-fn seqs(records: &[Record]) -> Vec<u64> {
+fn seqs(records: &[Arc<Record>]) -> Vec<u64> {
     records.iter().map(|record| record.seq).collect()
 }
 
@@ -120,7 +120,7 @@ fn a_receipt_for_another_hash_settles_nothing() {
     let (mut outbox, mut maker) = (outbox(1), Maker::new());
     outbox.offer(maker.press());
     let (request, _, mut records) = one_send(&mut outbox, 0);
-    records[0].hash = Hash32([9; 32]);
+    Arc::make_mut(&mut records[0]).hash = Hash32([9; 32]);
     assert!(outbox.answered(0, request, &answer(&records), &mut Jitter::new(3)).is_empty());
     assert_eq!(outbox.urgent_backlog(), 1);
 }

@@ -2,6 +2,7 @@
 //! the loop's commands, dying between any two of them when the seed says so.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use gateway::engine::{Command, Completion, Engine, Now, Recovered};
 use gateway::journal::sim_storage::{CrashModel, DiskOp, SimStorage};
@@ -304,7 +305,7 @@ impl World {
         }
     }
 
-    fn note_records(&mut self, home: usize, records: &[Record]) {
+    fn note_records(&mut self, home: usize, records: &[Arc<Record>]) {
         for record in records {
             let press = record.delivery.as_ref().and_then(|delivery| self.homes[home].wires.press_of(delivery.packet));
             self.watch.sealed(home, self.now_ms, record, press);

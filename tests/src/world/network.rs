@@ -1,5 +1,7 @@
 //! The lines between homes and centre: each request's fate is drawn when it is sent.
 
+use std::sync::Arc;
+
 use gateway::engine::{Completion, SendFailure};
 use protocol::WIRE_VERSION;
 use protocol::record::{Record, Stamp};
@@ -78,7 +80,7 @@ impl World {
         self.config.faults == super::faults::Faults::None
     }
 
-    pub(super) fn send(&mut self, home: usize, request: u64, path: usize, sent: Stamp, records: Vec<Record>) {
+    pub(super) fn send(&mut self, home: usize, request: u64, path: usize, sent: Stamp, records: Vec<Arc<Record>>) {
         let batch = UplinkRequest { v: WIRE_VERSION, gateway: self.homes[home].id.clone(), sent, records };
         let asked = if self.json {
             // Our own wire type: it always serialises.

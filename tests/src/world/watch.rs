@@ -1,6 +1,7 @@
 //! The invariants, each with a name, held against everything that happens. The first one broken is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use cloud_bridge::store::FeedItem;
 use gateway::engine::Recovered;
@@ -188,12 +189,16 @@ impl Watch {
             | Body::Reassured(_)
             | Body::Link { .. }
             | Body::Delivered(_)
-            | Body::DeviceListed(_) => {}
+            | Body::DeviceListed(_)
+            | Body::SaidFine(_)
+            | Body::Mains(_)
+            | Body::Restored(_)
+            | Body::Tested(_) => {}
         }
     }
 
     /// The journal said that these are durable.
-    pub(super) fn written(&mut self, home: usize, records: &[Record]) {
+    pub(super) fn written(&mut self, home: usize, records: &[Arc<Record>]) {
         let at = &mut self.homes[home];
         for record in records {
             at.written_through = at.written_through.max(record.seq);
@@ -227,7 +232,7 @@ impl Watch {
     }
 
     /// The centre has committed these.
-    pub(super) fn committed(&mut self, home: usize, now_ms: u64, records: &[Record]) {
+    pub(super) fn committed(&mut self, home: usize, now_ms: u64, records: &[Arc<Record>]) {
         for record in records {
             let key = record.key();
             let at = &mut self.homes[home];
@@ -258,7 +263,11 @@ impl Watch {
                 | Body::Resolved(_)
                 | Body::Link { .. }
                 | Body::Delivered(_)
-                | Body::DeviceListed(_) => {}
+                | Body::DeviceListed(_)
+                | Body::SaidFine(_)
+                | Body::Mains(_)
+                | Body::Restored(_)
+                | Body::Tested(_) => {}
             }
         }
     }
@@ -363,7 +372,11 @@ impl HomeWatch {
             | Body::Reassured(_)
             | Body::Link { .. }
             | Body::Delivered(_)
-            | Body::DeviceListed(_) => {}
+            | Body::DeviceListed(_)
+            | Body::SaidFine(_)
+            | Body::Mains(_)
+            | Body::Restored(_)
+            | Body::Tested(_) => {}
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The journal's thread of a home: one task after the other, as the shipping thread does them, dying
 //! in the middle of a write when the seed says so.
 
+use std::sync::Arc;
+
 use gateway::engine::Completion;
 use protocol::record::{Record, Route};
 
@@ -11,7 +13,7 @@ use super::prefix;
 /// What the journal's thread is asked to do.
 #[derive(Debug)]
 pub(super) enum DiskTask {
-    Write { records: Vec<Record>, roll: Option<Vec<u8>>, low_water: u64 },
+    Write { records: Vec<Arc<Record>>, roll: Option<Vec<u8>>, low_water: u64 },
     Load { from_seq: u64, limit: usize },
 }
 

@@ -1,5 +1,7 @@
 //! The loop's completions and commands in the words of a transcript.
 
+use std::sync::Arc;
+
 use gateway::engine::{Command, Completion};
 use protocol::record::Record;
 
@@ -40,7 +42,7 @@ pub(super) fn brief(completion: &Completion) -> String {
 }
 
 pub(super) fn brief_command(command: &Command) -> String {
-    let list = |records: &[Record]| {
+    let list = |records: &[Arc<Record>]| {
         let names: Vec<_> =
             records.iter().map(|record| format!("{} {}", record.seq, watch::name(&record.body))).collect();
         names.join(", ")

@@ -46,7 +46,7 @@ impl Watch {
                 let open = at.calls.iter().find(|(_, call)| call.durable && waiting(call) && !at.is_over(call, now_ms));
                 open.map(|(key, _)| format!("call {key} is open"))
             }
-            Stage::NotConnected | Stage::LeaveNow | Stage::PreAlarm | Stage::NotRecorded => None,
+            Stage::NotConnected | Stage::LeaveNow | Stage::PreAlarm | Stage::NotRecorded | Stage::RadioLost => None,
         };
         if let Some(what) = untrue {
             self.violated(Invariant::LampNeverAhead, now_ms, home, format!("told {stage:?}: {what}"));

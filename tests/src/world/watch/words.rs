@@ -22,6 +22,13 @@ pub(in crate::world) fn name(body: &Body) -> String {
         Body::Link { up } => format!("link {}", if *up { "up" } else { "down" }),
         Body::Delivered(d) => format!("delivered to {}", d.low_water),
         Body::DeviceListed(d) => format!("listed {}", d.device),
+        Body::SaidFine(s) => format!("\"I'm fine\" said with {}", s.device),
+        Body::Mains(m) => format!("mains {} by {}", if m.present { "back" } else { "lost" }, m.device),
+        Body::Restored(r) => {
+            let room = r.room.as_deref().map(|room| format!(", {room}")).unwrap_or_default();
+            format!("over, {} by {}{room}: {}", word(&r.kind), r.device, word(&r.reason))
+        }
+        Body::Tested(t) => format!("test of {}: {}", t.device, word(&t.step)),
     }
 }
 
