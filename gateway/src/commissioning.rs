@@ -57,12 +57,14 @@ pub enum Tool {
         /// For which program; without it all of them.
         #[arg(value_enum)]
         program: Option<Program>,
+        /// Where the home's configuration stands.
         #[command(flatten)]
         home: Home,
     },
     /// 开放 Zigbee 入网并显示新设备 · Open the home's Zigbee network to new devices for a while and show each one as
     /// it joins, with the lines that configure it.
     PermitJoin {
+        /// Where the home's configuration stands.
         #[command(flatten)]
         home: Home,
         /// How long, seconds.
@@ -76,6 +78,7 @@ pub enum Tool {
     /// OpenMQTTGateway); print each one heard often enough, with the [[rule]] that learns it. Press the button a few
     /// times while it listens. What is not learned never raises.
     Learn {
+        /// Where the home's configuration stands.
         #[command(flatten)]
         home: Home,
         /// How long to listen, seconds.

@@ -64,7 +64,7 @@ fn zigbee2mqtt(config: &GatewayConfig) -> String {
 
 fn mosquitto(config: &GatewayConfig) -> String {
     let base = &config.decoder.zigbee2mqtt_base;
-    let mut text = String::from("# mosquitto 2: /etc/mosquitto/conf.d/homecare.conf\n");
+    let mut text = String::from("# ── mosquitto 2: /etc/mosquitto/conf.d/homecare.conf\n");
     let IntakeConfig::External(broker) = &config.intake else {
         text += "# 本住家用网关内置服务器,不需要 mosquitto。 · This home uses the gateway's own broker and needs no mosquitto.\n";
         return text;
@@ -79,10 +79,11 @@ fn mosquitto(config: &GatewayConfig) -> String {
          queue_qos0_messages true      # 网关断线时也留住 QoS 0 · keep QoS 0 too while the gateway is away\n\
          max_queued_messages 10000\n\
          set_tcp_nodelay true\n\n\
-         # 密码 · passwords: mosquitto_passwd -c /etc/mosquitto/homecare.passwd {user}\n\
-         # /etc/mosquitto/homecare.acl:\nuser {user}\n"
+         # 密码 · passwords: mosquitto_passwd -c /etc/mosquitto/homecare.passwd {user}\n\n\
+         # ── /etc/mosquitto/homecare.acl(另一个文件 · another file)\nuser {user}\n"
     );
-    for filter in &broker.filters {
+    // `gateway learn` listens to codes that no rule names yet.
+    for filter in broker.filters.iter().map(String::as_str).chain(super::visitor::CODE_TOPICS) {
         let _ = writeln!(text, "topic read {filter}");
     }
     let _ = write!(

@@ -105,7 +105,7 @@ fn an_unknown_role_a_doubled_device_and_a_misspelt_key_are_told_together() {
     check(
         &format!("{GOOD}\n[[device]]\nname = \"a\"\nrole = \"sus\"\n[[device]]\nname = \"a\"\nrom = \"hall\"\n"),
         expect![[r#"
-            line 15: device[1].role: `sus` is not one of sos, assistance, im_fine, fall, motion, presence, door, exit_door, bed, water, smoke, gas, co, vibration, ignore
+            line 15: device[1].role: `sus` is not one of sos, assistance, im_fine, fall, motion, presence, door, exit_door, bed, water, smoke, gas, co, vibration, mains, ignore
             line 17: device[2].name: `a` is configured twice
             line 18: device[2].rom: is not a known key; did you mean `room`?
         "#]],

@@ -318,6 +318,10 @@ pub(super) fn speaks_by_name(name: &str) -> bool {
 /// What a key means where no exposes are known: by its name and the first value seen.
 pub(super) fn sense_by_name(name: &str, value: &Scalar) -> Option<Sense> {
     const POSTURES: &[&str] = &["falling", "fallen", "posture", "bed", "sitting", "occupied", "unoccupied"];
+    // By itself it is what a cube's setting is called; a fall sensor's key is listed by its bridge.
+    if name == "fall_detection" {
+        return None;
+    }
     let bools = || Shape::Binary { on: Literal::Bool(true), off: Literal::Bool(false) };
     let shape = match value {
         Scalar::Null if name == "action" => Shape::Text,

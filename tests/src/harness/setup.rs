@@ -103,6 +103,8 @@ pub struct Setup {
     pub other_gateway: (&'static str, String),
     /// Users of the centre: a dispatcher, a viewer, a supervisor.
     pub users: [User; 3],
+    /// Further lines of the gateway's configuration.
+    pub more_toml: String,
     clients: Vec<Rights>,
     code_secret: String,
 }
@@ -144,6 +146,7 @@ impl Setup {
             gateway_token: secret::token()?,
             other_gateway: ("other-home", secret::token()?),
             users: [user("wang", "dispatcher")?, user("board", "viewer")?, user("chen", "supervisor")?],
+            more_toml: String::new(),
             clients,
             code_secret: secret::totp()?,
         })
@@ -166,6 +169,21 @@ impl Setup {
     pub fn sign_in(&self, name: &str) -> Result<&SignIn, String> {
         let found = self.clients.iter().find(|client| client.sign_in.name == name);
         found.map(|client| &client.sign_in).ok_or_else(|| format!("no MQTT client {name}"))
+    }
+
+    /// Grants a further MQTT client of the home its rights.
+    ///
+    /// # Errors
+    /// When the machine gives no randomness.
+    pub fn grant(
+        &mut self,
+        name: &str,
+        publish: &'static [&'static str],
+        subscribe: &'static [&'static str],
+    ) -> anyhow::Result<()> {
+        let sign_in = SignIn { name: name.to_owned(), password: secret::token()? };
+        self.clients.push(Rights { sign_in, publish, subscribe });
+        Ok(())
     }
 
     /// The dispatcher.
@@ -266,13 +284,13 @@ impl Setup {
             ),
         }
         for HomeDevice { kind, name, room } in &self.devices {
-            let role = role(*kind);
+            let Some(role) = role(*kind) else { continue };
             put(&mut text, format_args!("\n[[device]]\nname = \"{name}\"\nrole = \"{role}\"\n"));
             if let Some(room) = room {
                 put(&mut text, format_args!("room = \"{room}\"\n"));
             }
         }
-        text
+        text + &self.more_toml
     }
 
     /// The centre's configuration.
@@ -319,9 +337,9 @@ fn put(text: &mut String, more: std::fmt::Arguments<'_>) {
     let _infallible = text.write_fmt(more);
 }
 
-/// The role that an installer gives a device of this kind.
-fn role(kind: DeviceKind) -> &'static str {
-    match kind {
+/// The role that an installer gives a device of this kind; none for what needs a rule of its own.
+fn role(kind: DeviceKind) -> Option<&'static str> {
+    Some(match kind {
         DeviceKind::Sos | DeviceKind::TwoGestureSos | DeviceKind::LatchingSos => "sos",
         DeviceKind::ImFine => "im_fine",
         DeviceKind::Assistance => "assistance",
@@ -335,5 +353,15 @@ fn role(kind: DeviceKind) -> &'static str {
         DeviceKind::Co => "co",
         DeviceKind::Leak => "water",
         DeviceKind::Siren | DeviceKind::WarningSiren => "ignore",
-    }
+        DeviceKind::Rtl433Pendant
+        | DeviceKind::Rtl433Motion
+        | DeviceKind::TasmotaPendant
+        | DeviceKind::OpenMqttGatewayPendant
+        | DeviceKind::EsphomeMotion
+        | DeviceKind::TasmotaDoor
+        | DeviceKind::ShellyButton
+        | DeviceKind::ShellyPlusButton
+        | DeviceKind::BleButton
+        | DeviceKind::NeighbourPendant => return None,
+    })
 }
