@@ -123,7 +123,8 @@ impl Tool {
                         None => return Ok(bad_config),
                     },
                 };
-                let heard = devices.as_deref().map(|path| bridge::lines(path, &decoder.zigbee2mqtt_base)).transpose()?;
+                let heard =
+                    devices.as_deref().map(|path| bridge::lines(path, &decoder.zigbee2mqtt_base)).transpose()?;
                 let mut decoder = Decoder::new(decoder);
                 print!("{}", explanation::of(&mut decoder, rules, heard.as_deref(), &topic, &payload, retain)?);
                 Ok(ExitCode::SUCCESS)

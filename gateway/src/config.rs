@@ -336,8 +336,13 @@ fn homeassistant<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> Option<
     let mut table = root.table(reading, "homeassistant");
     let enabled = table.flag(reading, "enabled", false);
     let parse = |text: &str| {
-        let good = !text.is_empty() && !text.contains(['+', '#', '\0']) && !text.starts_with('/') && !text.ends_with('/');
-        if good { Ok(text.to_owned()) } else { Err(format!("`{text}` is not a topic; the usual prefix is homeassistant")) }
+        let good =
+            !text.is_empty() && !text.contains(['+', '#', '\0']) && !text.starts_with('/') && !text.ends_with('/');
+        if good {
+            Ok(text.to_owned())
+        } else {
+            Err(format!("`{text}` is not a topic; the usual prefix is homeassistant"))
+        }
     };
     let prefix = table.parsed(reading, "discovery_prefix", parse).unwrap_or_else(|| "homeassistant".to_owned());
     table.finish(reading);

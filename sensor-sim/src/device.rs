@@ -137,17 +137,8 @@ impl Device {
             let percent = dice.between(55, 100);
             set_battery(&mut state, model, percent);
         }
-        let mut device = Self {
-            name,
-            model,
-            room,
-            qos: Qos::AtLeastOnce,
-            state,
-            dice,
-            dialect: None,
-            happened: 0,
-            dead: false,
-        };
+        let mut device =
+            Self { name, model, room, qos: Qos::AtLeastOnce, state, dice, dialect: None, happened: 0, dead: false };
         device.hear();
         device
     }

@@ -17,8 +17,8 @@ mod parse;
 mod print;
 mod words;
 
-pub(crate) use act::{degrees_e7, sides};
 pub use act::parse_act;
+pub(crate) use act::{degrees_e7, sides};
 pub(crate) use parse::{span, time_of_day, why_no_name};
 pub(crate) use print::clock;
 

@@ -23,7 +23,9 @@ pub fn on_home(config: &GatewayConfig) -> Vec<Step> {
         if place.role.is_none() {
             advice.push(say(
                 format!("设备 `{name}` 没有用途(role):按它自己的说法归类,床垫常自称门磁。"),
-                format!("device `{name}` has no role: it counts as what it says of itself, and bed pads often say contact."),
+                format!(
+                    "device `{name}` has no role: it counts as what it says of itself, and bed pads often say contact."
+                ),
             ));
         }
     }
@@ -54,13 +56,18 @@ pub fn on_home(config: &GatewayConfig) -> Vec<Step> {
     for rule in &config.decoder.rules {
         let topic = rule.topic.to_string();
         let heard = clients.iter().any(|client| {
-            client.publish.iter().any(|filter| topic_filter::covers(filter, &topic) || topic_filter::covers(&topic, filter))
+            client
+                .publish
+                .iter()
+                .any(|filter| topic_filter::covers(filter, &topic) || topic_filter::covers(&topic, filter))
         });
         if !heard {
             let device = &rule.device;
             advice.push(say(
                 format!("没有客户端可发布 `{topic}`(设备 `{device}` 的规则):它说的话传不进来。"),
-                format!("no client may publish `{topic}`, which the rule of `{device}` listens to: nothing of it comes in."),
+                format!(
+                    "no client may publish `{topic}`, which the rule of `{device}` listens to: nothing of it comes in."
+                ),
             ));
         }
     }
@@ -103,7 +110,9 @@ pub fn on_bridge(config: &GatewayConfig, bridge: &Bridge) -> Vec<Step> {
         if !listed && !ruled && *role != Role::Ignore && !bridge.devices.is_empty() && !is_elsewhere(name) {
             advice.push(say(
                 format!("`{name}` 已配置,但网桥没有列出它:名称写错,或尚未入网。"),
-                format!("`{name}` is configured and the bridge does not list it: a misspelt name, or it has not joined."),
+                format!(
+                    "`{name}` is configured and the bridge does not list it: a misspelt name, or it has not joined."
+                ),
             ));
         }
     }
@@ -142,7 +151,9 @@ fn on_settings(device: &crate::decode::ListedDevice, role: Option<Role>, setting
     for key in device.sos_flags().filter(|key| !settings.is_uncached(ieee, key)) {
         advice.push(say(
             format!("`{name}` 的 `{key}` 会被缓存重发,难辨真假:请设 filtered_cache: ['^{key}$']。"),
-            format!("`{name}`'s `{key}` is cached and repeated, so a press is ambiguous: set filtered_cache: ['^{key}$']."),
+            format!(
+                "`{name}`'s `{key}` is cached and repeated, so a press is ambiguous: set filtered_cache: ['^{key}$']."
+            ),
         ));
     }
 }

@@ -14,8 +14,16 @@ const PRESS_GAP_MS: u64 = 1_000;
 const CODES_MAX: usize = 1_000;
 
 /// What stands in a weather station's or meter's message: its code is no button's.
-const MEASURES: &[&str] =
-    &["temperature_C", "temperature_F", "humidity", "pressure_kPa", "pressure_PSI", "wind_avg_km_h", "rain_mm", "power_W"];
+const MEASURES: &[&str] = &[
+    "temperature_C",
+    "temperature_F",
+    "humidity",
+    "pressure_kPa",
+    "pressure_PSI",
+    "wind_avg_km_h",
+    "rain_mm",
+    "power_W",
+];
 
 /// One code as a radio gateway told it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

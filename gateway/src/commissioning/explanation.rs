@@ -57,7 +57,9 @@ fn consequence(body: &Body) -> Option<Step> {
         let (kind, reason, priority) = (trigger.kind, trigger.reason, trigger.kind.priority());
         return Some(Step {
             zh: format!("规则:立即上报 {kind:?}({reason:?}),优先级 P{priority},中心开单。"),
-            en: format!("The rules: {kind:?} is raised at once ({reason:?}), priority P{priority}; the centre opens an order."),
+            en: format!(
+                "The rules: {kind:?} is raised at once ({reason:?}), priority P{priority}; the centre opens an order."
+            ),
         });
     }
     if let Body::PreAlarm(alarm) = body {

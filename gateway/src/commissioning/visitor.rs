@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use rumqttc::{AsyncClient, Event as Notice, EventLoop, MqttOptions, Packet, QoS, SubscribeFilter, SubscribeReasonCode};
+use rumqttc::{
+    AsyncClient, Event as Notice, EventLoop, MqttOptions, Packet, QoS, SubscribeFilter, SubscribeReasonCode,
+};
 use tokio::time::Instant;
 
 use crate::config::{GatewayConfig, IntakeConfig};
@@ -68,7 +70,9 @@ impl Visitor {
             _ => None,
         });
         connected.await.with_context(|| {
-            format!("cannot sign in at the home's broker {host}:{port}; is the gateway running with this configuration?")
+            format!(
+                "cannot sign in at the home's broker {host}:{port}; is the gateway running with this configuration?"
+            )
         })?;
         Ok(visitor)
     }

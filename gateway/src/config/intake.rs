@@ -63,7 +63,11 @@ fn clients<'t>(reading: &mut Reading<'t>, mqtt: &mut Table<'t>) -> Vec<ClientRig
             filters
         });
         if name == visitor::NAME {
-            reading.note(table.line_of("name"), &table.key("name"), format!("`{name}` is the installer's tools' own name"));
+            reading.note(
+                table.line_of("name"),
+                &table.key("name"),
+                format!("`{name}` is the installer's tools' own name"),
+            );
         }
         if !name.is_empty() && clients.iter().any(|client| client.name == name) {
             reading.note(table.line_of("name"), &table.key("name"), format!("`{name}` signs in twice"));

@@ -54,7 +54,10 @@ impl Decoder {
             ));
         }
         if let Some(device) = &decoded.cancel {
-            steps.push(step(format!("`{device}`:老人取消预警。"), format!("`{device}`: the elder cancels a pre-alarm.")));
+            steps.push(step(
+                format!("`{device}`:老人取消预警。"),
+                format!("`{device}`: the elder cancels a pre-alarm."),
+            ));
         }
         if decoded.visit.is_some() {
             steps.push(step("护理员签到或签退。", "A caregiver's check-in or check-out."));
@@ -144,7 +147,8 @@ impl Decoder {
         let listed = known.and_then(|known| known.sense(key));
         let sense = listed.cloned().or_else(|| sense_by_name(key, value));
         if told {
-            let own = sense.as_ref().into_iter().flat_map(|sense| sense.read(value)).flatten().map(|own| own.kind).next();
+            let own =
+                sense.as_ref().into_iter().flat_map(|sense| sense.read(value)).flatten().map(|own| own.kind).next();
             if let (Some(own), Some(role)) = (own, self.membership(device).role())
                 && let Some(kind) = role.kind().filter(|kind| *kind != own)
             {
@@ -188,7 +192,11 @@ impl Decoder {
             let number = index + 1;
             let (device, topic) = (&rule.device, &rule.topic);
             let spoke = decoded.seen.iter().any(|seen| seen.observation.device == *device);
-            let (zh, en) = if spoke { ("它有话说", "it speaks") } else { ("它的条件或取值不符", "its condition or value does not fit") };
+            let (zh, en) = if spoke {
+                ("它有话说", "it speaks")
+            } else {
+                ("它的条件或取值不符", "its condition or value does not fit")
+            };
             steps.push(step(
                 format!("第 {number} 条 [[rule]](`{topic}`,设备 `{device}`)匹配主题:{zh}。"),
                 format!("[[rule]] number {number} (`{topic}`, device `{device}`) matches the topic: {en}."),
@@ -242,7 +250,9 @@ fn why_rejected(rejection: Rejection) -> Step {
     let name = rejection.name();
     let (zh, en) = match rejection {
         Rejection::TooLarge => ("负载太长", "the payload is too long"),
-        Rejection::Empty => ("负载为空(有人清除了保留消息)", "the payload is empty, as when a retained message is cleared"),
+        Rejection::Empty => {
+            ("负载为空(有人清除了保留消息)", "the payload is empty, as when a retained message is cleared")
+        }
         Rejection::NotUtf8 => ("负载不是 UTF-8 文本", "the payload is not UTF-8"),
         Rejection::NotJson => ("负载不是 JSON", "the payload is not JSON"),
         Rejection::UnexpectedShape => ("JSON 的形状与主题不符", "the JSON has another shape than this topic carries"),
@@ -269,4 +279,3 @@ fn why_rejected(rejection: Rejection) -> Step {
     };
     step(format!("未采纳({name}):{zh}。"), format!("Not taken ({name}): {en}."))
 }
-

@@ -91,7 +91,8 @@ impl Nature {
     pub(super) fn of(description: &str) -> Self {
         let has = |any_of| has_word(description, any_of);
         Self {
-            bed: (has(&["bed", "mattress", "pillow", "chair", "seat", "sleeping"]) || has(&["pressure"]) && has(&["pad"]))
+            bed: (has(&["bed", "mattress", "pillow", "chair", "seat", "sleeping"])
+                || has(&["pressure"]) && has(&["pad"]))
                 && !has(&["lamp", "light", "switch"]),
             emergency: has(&["sos", "panic", "emergency"])
                 && has(&["button", "pendant", "cord", "call", "alarm", "remote", "switch"])
@@ -257,7 +258,10 @@ fn kind_of(name: &str, shape: &Shape) -> Option<Kind> {
         || (matches!(all.as_slice(), ["state"] | ["work", "state"]) && enumerated("presence"))
     {
         Some(Kind::Presence)
-    } else if is(&["bed"]) || is(&["bed", "occupancy"]) || is(&["bed", "presence"]) || (all == ["pressure"] && binary)
+    } else if is(&["bed"])
+        || is(&["bed", "occupancy"])
+        || is(&["bed", "presence"])
+        || (all == ["pressure"] && binary)
         || (all == ["pressure", "state"] && enumerated("sit"))
     {
         Some(Kind::Bed)
@@ -286,7 +290,10 @@ fn is_water(all: &[&str]) -> bool {
         })
         || matches!(
             all,
-            ["water"] | ["water", "detected" | "alarm" | "sensor"] | ["water", "condition", "alarm"] | ["water", "leakage", ..]
+            ["water"]
+                | ["water", "detected" | "alarm" | "sensor"]
+                | ["water", "condition", "alarm"]
+                | ["water", "leakage", ..]
         )
 }
 

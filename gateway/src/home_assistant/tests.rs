@@ -15,7 +15,8 @@ fn gauges() -> Gauges {
 
 #[test]
 fn every_entity_names_a_key_of_the_state_and_none_takes_a_command() {
-    let state = Shown::default().changed(Stage::Taken, true, &[(OrderClass::Emergency, Stage::Taken)], &gauges()).unwrap();
+    let state =
+        Shown::default().changed(Stage::Taken, true, &[(OrderClass::Emergency, Stage::Taken)], &gauges()).unwrap();
     let state: Value = serde_json::from_str(&state.payload).unwrap();
     let introduction = introduction("homeassistant", "home-1");
     let (configs, status) = introduction.split_at(introduction.len() - 1);
@@ -28,10 +29,16 @@ fn every_entity_names_a_key_of_the_state_and_none_takes_a_command() {
         let template = body["value_template"].as_str().unwrap();
         let key = template.split("value_json.").nth(1).unwrap().split(|c: char| !c.is_alphanumeric()).next().unwrap();
         assert!(!state[key].is_null(), "{template} reads no key of {state}");
-        assert_eq!((body["state_topic"].as_str(), body["availability_topic"].as_str()), (Some("homecare/state"), Some("homecare/status")));
+        assert_eq!(
+            (body["state_topic"].as_str(), body["availability_topic"].as_str()),
+            (Some("homecare/state"), Some("homecare/status"))
+        );
         assert!(body.get("command_topic").is_none());
     }
-    assert_eq!((status[0].topic.as_str(), status[0].payload.as_str(), status[0].retain), ("homecare/status", "online", true));
+    assert_eq!(
+        (status[0].topic.as_str(), status[0].payload.as_str(), status[0].retain),
+        ("homecare/status", "online", true)
+    );
 }
 
 #[test]

@@ -62,12 +62,10 @@ fn a_sensor_of_two_sides_tells_both_and_a_pendant_only_its_press() {
 
 #[test]
 fn a_device_whose_battery_died_is_silent_until_it_has_a_new_one() {
-    let mut bridge = RadioBridge::new([device(DeviceKind::Rtl433Pendant), HomeDevice {
-        kind: DeviceKind::Motion,
-        name: "hall".into(),
-        room: None,
-    }
-    .device(1)]);
+    let mut bridge = RadioBridge::new([
+        device(DeviceKind::Rtl433Pendant),
+        HomeDevice { kind: DeviceKind::Motion, name: "hall".into(), room: None }.device(1),
+    ]);
     for name in ["old pendant", "hall"] {
         assert_eq!(bridge.happen(name, Happening::BatteryDied), []);
     }

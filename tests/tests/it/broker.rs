@@ -44,10 +44,13 @@ impl Lab {
     /// Starts a subscriber and waits until the broker has granted its filters.
     async fn hear(&self, id: &str, arguments: &[&str]) -> anyhow::Result<Program> {
         let sign_in = self.sign_in(id);
-        let mut all: Vec<&str> = sign_in.iter().map(String::as_str).collect();
+        // Into a pipe it writes by the block; the test reads line by line.
+        let mut all = vec!["-oL", "mosquitto_sub"];
+        all.extend(sign_in.iter().map(String::as_str));
         all.extend(["-d", "-F", "heard %t q%q r%r %p"]);
         all.extend(arguments);
-        let mut program = Program::start("mosquitto_sub", &found("mosquitto_sub")?, &all, None)?;
+        found("mosquitto_sub")?;
+        let mut program = Program::start("mosquitto_sub", &found("stdbuf")?, &all, None)?;
         let granted = program.wait_line("it is subscribed", PATIENCE, |line| line.starts_with("Subscribed (mid")).await;
         program::or_log(&program, granted)?;
         Ok(program)
@@ -92,7 +95,7 @@ async fn a_retained_message_waits_for_who_comes_later_until_it_is_cleared() -> a
     lab.publish(&["-t", "lab/state/b", "-q", "1", "-r", "-m", "gone"])?;
     lab.publish(&["-t", "lab/state/b", "-q", "1", "-r", "-n"])?;
     // To whom was there already it came live; the clearing is a message of nothing.
-    waits_for(&mut early, "lab/state/b q1 r0 ").await?;
+    waits_for(&mut early, "lab/state/b q1 r0").await?;
     ensure!(heard(&early).iter().all(|line| line.contains(" r0 ")), "{:?}", heard(&early));
     let mut late = lab.hear("late", &["-t", "lab/state/#", "-q", "1"]).await?;
     lab.publish(&["-t", "lab/state/end", "-q", "1", "-m", "end"])?;
@@ -105,7 +108,9 @@ async fn a_retained_message_waits_for_who_comes_later_until_it_is_cleared() -> a
 async fn a_client_that_dies_is_told_of_by_its_will_and_one_that_signs_off_is_not() -> anyhow::Result<()> {
     let lab = Lab::start().await?;
     let mut listener = lab.hear("ear", &["-t", "lab/will/#", "-q", "1"]).await?;
-    let will = |topic| ["-t", "lab/none", "--will-topic", topic, "--will-payload", "offline", "--will-qos", "1", "--will-retain"];
+    let will = |topic| {
+        ["-t", "lab/none", "--will-topic", topic, "--will-payload", "offline", "--will-qos", "1", "--will-retain"]
+    };
     let mut leaver = lab.hear("leaver", &will("lab/will/leaver")).await?;
     let mut dying = lab.hear("dying", &will("lab/will/dying")).await?;
     leaver.stop(PATIENCE).await.or_fail()?;

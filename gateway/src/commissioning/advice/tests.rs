@@ -34,9 +34,7 @@ fn told(advice: Vec<Step>, expected: Expect) {
 }
 
 fn bridge(settings: serde_json::Value) -> Bridge {
-    let flag = |name: &str| {
-        json!({"name": name, "property": name, "type": "binary", "access": 1, "value_on": true, "value_off": false})
-    };
+    let flag = |name: &str| json!({"name": name, "property": name, "type": "binary", "access": 1, "value_on": true, "value_off": false});
     let device = |name: &str, ieee: &str, description: &str, exposes: serde_json::Value| {
         json!({"type": "EndDevice", "friendly_name": name, "ieee_address": ieee,
                "definition": {"model": "M", "vendor": "V", "description": description, "exposes": exposes}})
@@ -46,8 +44,12 @@ fn bridge(settings: serde_json::Value) -> Bridge {
     let list = json!([
         device("cord", "0x01", "SOS button", json!([flag("sos")])),
         device("pad", "0x02", "Sleeping pad monitor", json!([contact])),
-        device("stranger", "0x03", "SOS button",
-               json!([{"name": "action", "property": "action", "type": "enum", "access": 1, "values": ["emergency"]}])),
+        device(
+            "stranger",
+            "0x03",
+            "SOS button",
+            json!([{"name": "action", "property": "action", "type": "enum", "access": 1, "values": ["emergency"]}])
+        ),
     ]);
     let mut bridge = Bridge::default();
     bridge.hear("zigbee2mqtt", "zigbee2mqtt/bridge/devices", &list);
@@ -62,9 +64,11 @@ fn a_home_in_order_gets_no_advice() {
 
 #[test]
 fn what_is_missing_in_the_home_is_told() {
-    let bad = HOME.replace("room = \"bathroom\"", "").replace("subscribe = [\"homecare/reassurance\"]", "subscribe = []");
+    let bad =
+        HOME.replace("room = \"bathroom\"", "").replace("subscribe = [\"homecare/reassurance\"]", "subscribe = []");
     let bad = bad.replace("publish = [\"zigbee2mqtt/#\"]", "publish = [\"zigbee2mqtt/+\"]");
-    let bad = bad + "[[device]]\nname = \"pad\"\n[[rule]]\ndevice = \"pendant\"\nrole = \"sos\"\nroom = \"hall\"\npreset = \"tasmota_radio\"\nnode = \"rf\"\ncode = \"D6\"\n";
+    let bad = bad
+        + "[[device]]\nname = \"pad\"\n[[rule]]\ndevice = \"pendant\"\nrole = \"sos\"\nroom = \"hall\"\npreset = \"tasmota_radio\"\nnode = \"rf\"\ncode = \"D6\"\n";
     told(
         on_home(&config(&bad)),
         expect![[r#"
@@ -82,7 +86,10 @@ fn what_is_missing_in_the_home_is_told() {
 #[test]
 fn a_bridge_as_it_is_installed_gets_every_advice() {
     told(
-        on_bridge(&config(HOME), &bridge(json!({"availability": {"enabled": false}, "device_options": {}, "devices": {}}))),
+        on_bridge(
+            &config(HOME),
+            &bridge(json!({"availability": {"enabled": false}, "device_options": {}, "devices": {}})),
+        ),
         expect![[r#"
             `cord` is sent at QoS 0: a press is lost while the connection is. Set qos: 1.
             `cord`'s `sos` is cached and repeated, so a press is ambiguous: set filtered_cache: ['^sos$'].
@@ -114,7 +121,8 @@ fn a_devices_own_setting_wins_over_the_one_for_all() {
     let settings = json!({"availability": {"enabled": true},
         "devices": {"0x01": {"qos": 0, "retain": true, "filtered_cache": []}},
         "device_options": {"qos": 1, "filtered_cache": ["sos"]}});
-    let home = HOME.to_owned() + "[[device]]\nname = \"pad\"\nrole = \"bed\"\nroom = \"bedroom\"\n[[device]]\nname = \"stranger\"\nrole = \"ignore\"\n";
+    let home = HOME.to_owned()
+        + "[[device]]\nname = \"pad\"\nrole = \"bed\"\nroom = \"bedroom\"\n[[device]]\nname = \"stranger\"\nrole = \"ignore\"\n";
     told(
         on_bridge(&config(&home), &bridge(settings)),
         expect![[r#"

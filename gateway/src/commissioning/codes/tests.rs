@@ -33,9 +33,8 @@ fn hear(decoder: &Decoder, topic: &str, payload: &str) -> Vec<String> {
 fn a_code_repeated_on_the_air_is_one_press_and_pressed_again_another() {
     let mut codes = Codes::default();
     let (topic, payload) = MESSAGES[0];
-    let begun: Vec<bool> = [0, 50, 100, 5_000, 5_050]
-        .map(|at_ms| codes.hear(topic, payload.as_bytes(), at_ms).is_some())
-        .to_vec();
+    let begun: Vec<bool> =
+        [0, 50, 100, 5_000, 5_050].map(|at_ms| codes.hear(topic, payload.as_bytes(), at_ms).is_some()).to_vec();
     assert_eq!(begun, [true, false, false, true, false]);
     let [(_, count)] = codes.heard(5)[..] else { panic!("one code is heard five times") };
     assert_eq!((count.messages, count.presses), (5, 2));

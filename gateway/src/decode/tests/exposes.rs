@@ -45,7 +45,11 @@ fn a_place_in_a_name_changes_nothing_of_its_kind() {
 
 #[test]
 fn co_is_never_co2() {
-    let exposes = json!([words("co2_state", &["normal", "alarm"]), words("co_state", &["normal", "alarm"]), numeric("co", "ppm")]);
+    let exposes = json!([
+        words("co2_state", &["normal", "alarm"]),
+        words("co_state", &["normal", "alarm"]),
+        numeric("co", "ppm")
+    ]);
     let mut ear = Ear::open().listed(&[("air", "Smart air monitor", exposes)]);
     ear.hear("zigbee2mqtt/air", json!({"co2_state": "alarm", "co": 400}))
         .hear("zigbee2mqtt/air", json!({"co_state": "alarm"}));
@@ -67,8 +71,11 @@ fn batteries_are_told_in_many_ways() {
         words("battery_state", &["low", "middle", "high", "USB"]),
     ]);
     let mut ear = Ear::open().listed(&[("one", "Sensor", exposes)]);
-    ear.hear("zigbee2mqtt/one", json!({"battery2": 40, "battpercentage": 41, "smoke_battery": 42, "battery_voltage": 3}))
-        .hear("zigbee2mqtt/one", json!({"battery_status": true, "power_type": "battery_low", "battery_state": "USB"}));
+    ear.hear(
+        "zigbee2mqtt/one",
+        json!({"battery2": 40, "battpercentage": 41, "smoke_battery": 42, "battery_voltage": 3}),
+    )
+    .hear("zigbee2mqtt/one", json!({"battery_status": true, "power_type": "battery_low", "battery_state": "USB"}));
     ear.said(expect![[r#"
         Battery Percent(40) by one.battery2 NEW; Battery Percent(41) by one.battpercentage NEW; Battery Percent(42) by one.smoke_battery NEW
         Battery Normal by one.battery_state NEW; Battery Low by one.battery_status NEW BatteryLow; Battery Low by one.power_type NEW BatteryLow
@@ -104,7 +111,11 @@ fn a_zone_alarm_is_what_its_device_is_for_whatever_it_is_called() {
 #[test]
 fn a_bed_or_chair_strap_tells_of_a_bed_and_a_barometer_does_not() {
     let mut ear = Ear::open().listed(&[
-        ("strap", "Pressure Sensing Strap/Bed Occupancy Sensor", json!([words("pressure_state", &["none", "sit", "sedentary"])])),
+        (
+            "strap",
+            "Pressure Sensing Strap/Bed Occupancy Sensor",
+            json!([words("pressure_state", &["none", "sit", "sedentary"])]),
+        ),
         ("pad", "Sleeping pad monitor", json!([flag("occupancy")])),
         ("station", "Weather station", json!([numeric("pressure", "hPa")])),
     ]);
@@ -125,7 +136,10 @@ fn a_contact_whose_on_side_says_closed_is_closed() {
     let mut ear = Ear::open().listed(&[(
         "dry",
         "Dry contact sensor",
-        json!([binary("dry_contact", json!("contact_closed"), json!("contact_open")), words("handle_position", &["closed", "tilted", "open"])]),
+        json!([
+            binary("dry_contact", json!("contact_closed"), json!("contact_open")),
+            words("handle_position", &["closed", "tilted", "open"])
+        ]),
     )]);
     ear.hear("zigbee2mqtt/dry", json!({"dry_contact": "contact_closed", "handle_position": "tilted"}))
         .hear("zigbee2mqtt/dry", json!({"dry_contact": "contact_open", "handle_position": "closed"}));

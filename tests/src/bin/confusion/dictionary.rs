@@ -52,8 +52,16 @@ const SMOKE: &[&str] = &["smoke", "smoke_state", "smoke_status", "smoke_alarm", 
 const GAS: &[&str] = &["gas", "gas_state", "gas_status", "gas_alarm", "gas_sensor_state", "gas_alarm_state"];
 const CO: &[&str] = &["carbon_monoxide", "carbon_monoxide_alarm", "co_state", "co_status", "co_alarm", "co"];
 const TAMPER: &[&str] = &["tamper", "tamper_alarm", "tamper_state", "tamper_status"];
-const BATTERY_NUMBER: &[&str] =
-    &["battery", "battery2", "battery_value", "battery_level", "battery_percentage", "battery_life", "battpercentage", "smoke_battery"];
+const BATTERY_NUMBER: &[&str] = &[
+    "battery",
+    "battery2",
+    "battery_value",
+    "battery_level",
+    "battery_percentage",
+    "battery_life",
+    "battpercentage",
+    "smoke_battery",
+];
 const BATTERY_WORD: &[&str] = &["battery_state", "battery_level", "battery_status"];
 const BATTERY_FLAG: &[&str] = &["battery_low", "battery_status", "low_battery"];
 const SOS: &[&str] = &["sos", "sos_alarm", "panic", "sos_state"];
@@ -119,15 +127,55 @@ pub const NOT_A_SETTING: &[&str] = &["occupancy", "presence", "contact", "sos", 
 
 /// Words that say nothing of their kind: they are about the device.
 pub const ABOUT_ITSELF: &[&str] = &[
-    "unknown", "unknown_0", "unknown_1", "detecting", "test", "testing", "fault", "error", "error_jammed",
-    "error_unspecified", "undefined", "mute", "silence", "preheating", "away", "charging", "not_charging", "charged",
-    "discharging", "missing", "no_charge", "self_test", "self_testing", "sensor_fault",
+    "unknown",
+    "unknown_0",
+    "unknown_1",
+    "detecting",
+    "test",
+    "testing",
+    "fault",
+    "error",
+    "error_jammed",
+    "error_unspecified",
+    "undefined",
+    "mute",
+    "silence",
+    "preheating",
+    "away",
+    "charging",
+    "not_charging",
+    "charged",
+    "discharging",
+    "missing",
+    "no_charge",
+    "self_test",
+    "self_testing",
+    "sensor_fault",
 ];
 
 /// Words that say: it is not happening.
 pub const NOT_HAPPENING: &[&str] = &[
-    "none", "normal", "clear", "absent", "absence", "no_presence", "no_movement", "leave", "left_leave", "right_leave",
-    "none_5min", "none_30min", "water_leakage_no", "off", "false", "idle", "dry", "ok", "no_alarm", "canceled", "no",
+    "none",
+    "normal",
+    "clear",
+    "absent",
+    "absence",
+    "no_presence",
+    "no_movement",
+    "leave",
+    "left_leave",
+    "right_leave",
+    "none_5min",
+    "none_30min",
+    "water_leakage_no",
+    "off",
+    "false",
+    "idle",
+    "dry",
+    "ok",
+    "no_alarm",
+    "canceled",
+    "no",
     "0",
 ];
 
@@ -137,7 +185,8 @@ pub const STILL: &[&str] = &["static", "peaceful", "stationary", "still", "prese
 /// The kind of a zone alarm that the device's description alone tells.
 pub fn described(description: &str) -> Option<Kind> {
     let text = description.to_ascii_lowercase();
-    let says = |any_of: &[&str]| any_of.iter().any(|word| text.split(|c: char| !c.is_alphanumeric()).any(|w| w == *word));
+    let says =
+        |any_of: &[&str]| any_of.iter().any(|word| text.split(|c: char| !c.is_alphanumeric()).any(|w| w == *word));
     if says(&["smoke", "heat"]) || text.contains("fire detector") {
         Some(Kind::Smoke)
     } else if says(&["siren", "light", "keypad"]) {

@@ -96,8 +96,12 @@ impl Listed {
             listed.take(expose, bed);
         }
         listed.take_bare_alarms();
-        listed.implied =
-            listed.properties.values().filter(|property| !property.setting).filter_map(|property| property.kind).collect();
+        listed.implied = listed
+            .properties
+            .values()
+            .filter(|property| !property.setting)
+            .filter_map(|property| property.kind)
+            .collect();
         if listed.properties.values().any(|property| property.posture) {
             listed.implied.extend([Kind::Fall, Kind::FallWarning, Kind::Presence, Kind::Bed]);
         }
@@ -260,9 +264,7 @@ fn says(kind: Kind, property: &Property, value: &Value) -> Option<Said> {
         (Kind::Contact, _) => None,
         (Kind::Fall, _) if spoken.contains("maybe") || spoken.contains("warning") => Some(Said::Warning),
         (Kind::Motion, _) if dictionary::STILL.contains(&spoken.as_str()) => Some(Said::Plain(Says::No)),
-        (_, Value::Number(number)) => {
-            Some(Said::Plain(if number.as_f64()? > 0.0 { Says::Yes } else { Says::No }))
-        }
+        (_, Value::Number(number)) => Some(Said::Plain(if number.as_f64()? > 0.0 { Says::Yes } else { Says::No })),
         _ if dictionary::NOT_HAPPENING.contains(&spoken.as_str()) => Some(Said::Plain(Says::No)),
         _ => Some(Said::Plain(Says::Yes)),
     }

@@ -77,13 +77,7 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(if table.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn compare(
-    device: &Listed,
-    topic: &str,
-    payload: &serde_json::Map<String, Value>,
-    answer: &Value,
-    table: &mut Table,
-) {
+fn compare(device: &Listed, topic: &str, payload: &serde_json::Map<String, Value>, answer: &Value, table: &mut Table) {
     table.messages += 1;
     let mut decoded: BTreeMap<&str, Vec<Label>> = BTreeMap::new();
     for observation in answer["observations"].as_array().into_iter().flatten() {
