@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::ids::{GatewayId, Incarnation, LocalKey, RecordKey, WorkOrderId};
-use protocol::record::{Body, Record, Trigger};
+use protocol::record::{Body, ContactTold, Played, Record, Trigger};
 use protocol::trigger::{Reason, TriggerKind};
 
+pub mod again;
 pub mod alarm;
 pub mod close;
 pub mod command;
@@ -23,6 +24,7 @@ pub mod timeline;
 pub mod visit;
 pub mod work_order;
 
+pub use again::Said;
 pub use close::{CloseCode, Closing, Outcome};
 pub use command::{Act, Command, Operator};
 pub use effect::{Effect, FeedKind, Notice, NoticeBody, Refused};
@@ -113,6 +115,8 @@ pub struct Dispatch {
     pub silence: Option<Silence>,
     /// How many orders the centre has opened for this home by itself.
     pub own_orders: u64,
+    /// Deliveries that raised what still stands, the latest [`again::SAID_MAX`].
+    pub said: Vec<Said>,
 }
 
 impl Dispatch {
@@ -126,6 +130,7 @@ impl Dispatch {
             mains: None,
             silence: None,
             own_orders: 0,
+            said: Vec::new(),
         }
     }
 
@@ -137,6 +142,9 @@ impl Dispatch {
             | Body::Cancelled(_)
             | Body::Visit(_)
             | Body::Reassured(_)
+            | Body::Played(_)
+            | Body::ContactsCalled(_)
+            | Body::ContactTold(_)
             | Body::SaidFine(_)
             | Body::Mains(_)
             | Body::Restored(_)
@@ -192,6 +200,9 @@ impl Dispatch {
             Body::Cancelled(_)
             | Body::Visit(_)
             | Body::Reassured(_)
+            | Body::Played(_)
+            | Body::ContactsCalled(_)
+            | Body::ContactTold(_)
             | Body::Started(_)
             | Body::Stopped
             | Body::Observed(_)
@@ -226,8 +237,20 @@ impl Dispatch {
                 self.visit(&arrival, visit, fx);
             }
             Body::Reassured(reassured) => {
-                let reassured = reassured.clone();
-                self.reassured(&arrival, &reassured, fx);
+                let what = What::Told { stage: reassured.stage, shown: reassured.shown };
+                self.told(&arrival, what, fx);
+            }
+            Body::Played(played) => {
+                let Played { output, stage, outcome } = played.clone();
+                self.told(&arrival, What::Played { output, stage, outcome }, fx);
+            }
+            Body::ContactsCalled(called) => {
+                let what = What::ContactsCalled { contacts: called.contacts, reason: called.reason };
+                self.told(&arrival, what, fx);
+            }
+            Body::ContactTold(told) => {
+                let ContactTold { contact, attempt, result, .. } = *told;
+                self.told(&arrival, What::ContactTold { contact, attempt, result }, fx);
             }
             Body::SaidFine(said) => {
                 let said = said.clone();

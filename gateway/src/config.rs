@@ -8,6 +8,7 @@ use protocol::ids::GatewayId;
 use protocol::settings::{Problem, Reading, Table};
 use protocol::visit::Datum;
 
+use crate::contacts::ContactSettings;
 use crate::decode::{DecoderConfig, Role, UnknownDevices};
 use crate::engine::EngineLimits;
 use crate::home::fall::FallRules;
@@ -20,8 +21,12 @@ use crate::intake::external::ExternalBroker;
 use crate::journal::JournalLimits;
 use crate::outbox::OutboxTimes;
 
+mod contacts;
 mod intake;
+mod outputs;
 mod rules;
+
+pub use self::outputs::{OutputsConfig, SilentHours};
 
 /// Shortest secret, characters.
 const SECRET_CHARS_MIN: usize = 32;
@@ -54,6 +59,10 @@ pub struct GatewayConfig {
     pub status_listen: SocketAddr,
     /// Home Assistant's discovery prefix, where the gateway shows itself to it.
     pub homeassistant: Option<String>,
+    /// What tells the elder, and what is wired to this machine.
+    pub outputs: OutputsConfig,
+    /// Who is told when the centre is not reached.
+    pub contacts: ContactSettings,
 }
 
 /// The way to the centre.
@@ -112,8 +121,13 @@ impl GatewayConfig {
         let intake = intake::read(reading, root, &decoder, gateway.as_ref(), token);
         home(reading, root, &mut home_rules);
         visits(reading, root, &mut home_rules.visit);
-        let (outbox, limits) = times(reading, root, &mut home_rules);
+        let outputs = OutputsConfig::read(reading, root, &mut decoder, &mut home_rules);
+        let (outbox, mut limits) = times(reading, root, &mut home_rules);
+        // The siren comes with the messages, and after "not connected".
+        let contacts = contacts::read(reading, root, &mut home_rules.contacts);
+        home_rules.reassurance.outcry_ms = home_rules.contacts.wait_ms;
         let journal = journal(reading, root);
+        limits.segment_bytes = journal.segment_bytes;
         let mut status = root.table(reading, "status");
         let status_listen = address(reading, &mut status, "listen", SocketAddr::from(([127, 0, 0, 1], 9180)));
         if let Some(IntakeConfig::Embedded { listen, .. }) = &intake
@@ -137,6 +151,8 @@ impl GatewayConfig {
             journal,
             status_listen,
             homeassistant,
+            outputs,
+            contacts,
         })
     }
 
@@ -156,6 +172,12 @@ impl GatewayConfig {
         }
         if self.rules.visit.code_secret.is_none() {
             advice.push("no `visits.code_secret`: presence codes are off and no visit by code can be proven".into());
+        }
+        if self.outputs.voice.is_none() && self.outputs.devices.is_empty() && self.outputs.pins.is_empty() {
+            advice.push("no [voice], [[output]] or [[gpio.output]]: the elder is told by MQTT displays alone".into());
+        }
+        if self.contacts.numbers.is_empty() {
+            advice.push("no [contacts]: while the centre is not reached nobody outside the home is told".into());
         }
         if self.centre.paths.len() < 2 {
             advice.push("one path to the centre: when it fails nothing goes out until it is back".into());
@@ -320,7 +342,8 @@ fn times<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRu
         follow_up_ms: secs("fall_follow_up_secs", 300..=3_600, 900),
         second_fall_ms: secs("second_fall_secs", 300..=7_200, 1_800),
     };
-    rules.reassurance = ReassuranceRules { centre_wait_ms: secs("centre_wait_secs", 5..=60, 30) };
+    rules.reassurance =
+        ReassuranceRules { centre_wait_ms: secs("centre_wait_secs", 5..=60, 30), ..ReassuranceRules::default() };
     table.finish(reading);
     let mut table = root.table(reading, "uplink");
     let outbox =
@@ -352,9 +375,9 @@ fn homeassistant<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> Option<
 fn journal<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> JournalLimits {
     let mut table = root.table(reading, "journal");
     let limits = JournalLimits {
-        retained_bytes: table.number(reading, "retained_mb", 8..=4_096, 64) << 20,
+        segment_bytes: table.number(reading, "segment_kb", 64..=4_096, 1_024) << 10,
+        retained_bytes: table.number(reading, "retained_mb", 1..=4_096, 64) << 20,
         retained_ms: table.number(reading, "retained_days", 1..=3_650, 180) * 24 * 3_600_000,
-        ..JournalLimits::default()
     };
     table.finish(reading);
     limits

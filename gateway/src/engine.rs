@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use protocol::downlink::DownlinkAnswer;
 use protocol::observation::Reading;
-use protocol::record::{Body, ChainHead, Delivery, Reassured, Record, Route, Stamp};
+use protocol::record::{Body, ChainHead, Delivery, Played, Reassured, Record, Route, Stamp};
 use protocol::stage::Stage;
 use protocol::uplink::UplinkAnswer;
 
 use crate::decode::{Decoder, Heard as DecodeInput};
+use crate::home::local_time::LocalTime;
 use crate::home::{Effect, Home, Input, Telling};
 use crate::jitter::Jitter;
 use crate::outbox::{Outbox, Post};
@@ -88,16 +89,28 @@ impl Engine {
     #[must_use]
     pub fn step(&mut self, now: &Now, completion: Completion) -> Vec<Command> {
         let mut commands = Vec::new();
+        self.step_into(now, completion, &mut commands);
+        commands
+    }
+
+    /// The same for a driver that keeps its buffer; what is to be done is added to `commands`.
+    pub fn step_into(&mut self, now: &Now, completion: Completion, commands: &mut Vec<Command>) {
         match completion {
-            Completion::Heard(heard) => self.hear(now, heard, &mut commands),
-            Completion::Written { through, segment_bytes } => self.written(now, through, segment_bytes, &mut commands),
-            Completion::WriteFailed => self.write_failed(now, &mut commands),
+            Completion::Heard(heard) => self.hear(now, heard, commands),
+            Completion::Written { through, segment_bytes } => self.written(now, through, segment_bytes, commands),
+            Completion::WriteFailed => self.write_failed(now, commands),
             Completion::Loaded { records, through_seq } => self.outbox.loaded(records, through_seq),
             Completion::LoadFailed => self.outbox.load_failed(now.uptime_ms),
-            Completion::Sent { request, outcome } => self.sent(now, request, outcome, &mut commands),
-            Completion::Polled(outcome) => self.polled(now, outcome, &mut commands),
+            Completion::Sent { request, outcome } => self.sent(now, request, outcome, commands),
+            Completion::Polled(outcome) => self.polled(now, outcome, commands),
             Completion::Told { stage, shown } => self.record(now, None, Body::Reassured(Reassured { stage, shown })),
-            Completion::Woken => self.handle(now, None, &Input::Woken, &mut commands),
+            Completion::Played { output, stage, outcome } => {
+                self.record(now, None, Body::Played(Played { output, stage, outcome }));
+            }
+            Completion::Contacted { told, result } => {
+                self.handle(now, None, &Input::Contacted { told, result }, commands);
+            }
+            Completion::Woken => self.handle(now, None, &Input::Woken, commands),
             Completion::Stopping => {
                 self.stopping = true;
                 let delivered = self.outbox.delivered();
@@ -106,8 +119,7 @@ impl Engine {
                 self.pending_urgent = true;
             }
         }
-        self.pump(now, &mut commands);
-        commands
+        self.pump(now, commands);
     }
 
     /// When the loop wants to be woken at the latest, milliseconds of uptime.
@@ -138,11 +150,7 @@ impl Engine {
     fn hear(&mut self, now: &Now, heard: Heard, commands: &mut Vec<Command>) {
         self.counters.messages += 1;
         let token = heard.token;
-        let delivery = heard.packet.map(|packet| Delivery {
-            client: heard.client.clone(),
-            packet,
-            digest: deliveries::digest(&heard.topic, &heard.payload),
-        });
+        let delivery = deliveries::delivery_of(&heard);
         if heard.duplicate
             && let Some(delivery) = &delivery
             && let Some(seq) = self.redelivered(now, delivery)
@@ -165,10 +173,14 @@ impl Engine {
         }
         let before = self.chain.next_seq;
         let mut urgent = false;
+        // What the power took of a state's last two changes leaves the memory of the one before them.
+        let forgotten = heard.duplicate && delivery.as_ref().is_some_and(|delivery| self.is_unheard_of(now, delivery));
         for seen in &decoded.seen {
+            let danger = seen.observation.kind.is_life_safety() && seen.observation.value == Reading::Active;
+            let edge = seen.edge || (forgotten && danger);
             // That a hazard is over, or a battery low, can wait for the next sync; that one began cannot.
-            urgent |= seen.edge && seen.observation.kind.is_life_safety() && seen.observation.value == Reading::Active;
-            let input = Input::Observed { observation: &seen.observation, edge: seen.edge, reason: seen.reason };
+            urgent |= edge && danger;
+            let input = Input::Observed { observation: &seen.observation, edge, reason: seen.reason };
             self.handle(now, delivery.as_ref(), &input, commands);
         }
         if let Some(visit) = &decoded.visit {
@@ -193,25 +205,6 @@ impl Engine {
         }
     }
 
-    /// The record that an earlier delivery of the same message made, where dropping this one drops no press.
-    fn redelivered(&self, now: &Now, delivery: &Delivery) -> Option<u64> {
-        let found = self.deliveries.find(&self.stamp(now), self.started_ms, delivery)?;
-        // What is not safe yet was never acknowledged: its sender can only be saying it again.
-        let never_acknowledged = found.seq >= self.first_unsafe_seq();
-        let known = !found.late && (!found.raised || self.home.alarm_open());
-        (never_acknowledged || known).then_some(found.seq)
-    }
-
-    /// Acknowledges now where `seq` is already safe, else once it is.
-    fn answer_when_safe(&mut self, now: &Now, token: u64, seq: u64, commands: &mut Vec<Command>) {
-        let stored_elsewhere = self.disk_failed && self.outbox.is_received(seq);
-        if seq < self.first_unsafe_seq() || stored_elsewhere {
-            commands.push(Command::Answer { token, verdict: Verdict::Acknowledge });
-        } else {
-            self.waiting.push_back(Waiting { seq, token, since_ms: now.uptime_ms });
-        }
-    }
-
     /// The first sequence that is not on disk.
     fn first_unsafe_seq(&self) -> u64 {
         let writing = self.writing.as_ref().and_then(|writing| writing.records.first());
@@ -225,9 +218,15 @@ impl Engine {
             self.record(now, delivery.cloned(), body);
             self.pending_urgent |= emergency;
         }
-        if let Some(Telling { stage, again }) = self.home.telling(&at) {
+        self.tell(&at, commands);
+    }
+
+    /// Tells the elder, and the contacts, what the state after the last record asks for.
+    fn tell(&mut self, at: &Stamp, commands: &mut Vec<Command>) {
+        if let Some(Telling { stage, again }) = self.home.telling(at) {
             commands.push(Command::Tell { stage, again });
         }
+        commands.extend(self.home.contacting(at).into_iter().map(Command::Contact));
     }
 
     /// Seals a record, folds it and queues it for the journal.
@@ -243,7 +242,10 @@ impl Engine {
                 self.home.apply(&record);
                 self.deliveries.note(&record);
                 self.counters.records += 1;
-                self.pending_since_ms.get_or_insert(now.uptime_ms);
+                // Receipts of a quiet home are worth no write of their own: lost, they only bring duplicates.
+                if !matches!(record.body, Body::Delivered(_)) || self.home.alarm_open() {
+                    self.pending_since_ms.get_or_insert(now.uptime_ms);
+                }
                 let record = Arc::new(record);
                 if self.disk_failed && is_emergency(&record) {
                     self.outbox.offer_unwritten(Arc::clone(&record));
@@ -268,7 +270,10 @@ impl Engine {
                 if newly.is_empty() {
                     return;
                 }
-                self.delivered_due_ms.get_or_insert(now.uptime_ms + self.limits.delivered_ms);
+                let open = self.home.alarm_open();
+                let wait_ms = if open { self.limits.delivered_ms } else { self.limits.delivered_quiet_ms };
+                let due_ms = self.delivered_due_ms.unwrap_or(u64::MAX).min(now.uptime_ms + wait_ms);
+                self.delivered_due_ms = Some(due_ms);
                 self.handle(now, None, &Input::Received { seqs: &newly, ver: answer.ver }, commands);
                 if self.disk_failed {
                     self.acknowledge_received(&newly, commands);
@@ -306,7 +311,7 @@ impl Engine {
             }
             Err(_) => {
                 self.outbox.path_failed(self.downlink.path());
-                self.downlink.failed(now, self.home.call_open(), &mut self.jitter);
+                self.downlink.failed(now, self.home.alarm_open(), &mut self.jitter);
             }
         }
     }
@@ -325,6 +330,8 @@ impl Engine {
         }
         if self.downlink.went_down(now, &self.limits) {
             self.record(now, None, Body::Link { up: false });
+            let at = self.stamp(now);
+            self.tell(&at, commands);
         }
         let slow = self.limits.write_slow_ms;
         if let Some(writing) = &mut self.writing
@@ -356,7 +363,9 @@ impl Engine {
         {
             let path = self.outbox.path();
             self.downlink.asked_on(path);
-            commands.push(Command::Poll { path, after, wait_secs: self.limits.poll_wait_secs });
+            let calls = self.home.alarm_open();
+            let longest = if calls { self.limits.poll_wait_call_secs } else { u64::MAX };
+            commands.push(Command::Poll { path, after, wait_secs: self.limits.poll_wait_secs.min(longest) });
         }
     }
 
@@ -383,6 +392,16 @@ impl Engine {
             centre_up: self.downlink.is_up(),
             wall_trusted: self.downlink.wall_trusted(now),
         }
+    }
+
+    /// The home's own time of day; none while the wall clock is not confirmed.
+    pub fn local_time(&self, now: &Now) -> Option<LocalTime> {
+        LocalTime::of(&self.stamp(now), self.home.rules().utc_offset_minutes)
+    }
+
+    /// Records sealed and not yet on their way to the disk.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
     }
 
     /// The home's rules, for pages and the presence code.

@@ -8,8 +8,53 @@ use protocol::topics;
 use protocol::trigger::OrderClass;
 use serde_json::{Value, json};
 
+use tokio::sync::mpsc;
+
+use crate::config::GatewayConfig;
 use crate::engine::{Engine, Gauges, Now};
-use crate::intake::Announcement;
+use crate::intake::{Announcement, Publisher};
+
+/// Most news that wait for the broker; beyond it the state is told again whole.
+const QUEUE_MAX: usize = 64;
+
+/// What Home Assistant is shown, where the home has one.
+pub struct Dashboard(Option<(Shown, mpsc::Sender<Announcement>)>);
+
+impl Dashboard {
+    /// One task publishes in order; it begins with the introduction.
+    pub fn start(config: &GatewayConfig, publisher: Publisher) -> Self {
+        Self(config.homeassistant.as_deref().map(|prefix| {
+            let introduction = introduction(prefix, &config.gateway.to_string());
+            let (show, mut queued) = mpsc::channel::<Announcement>(QUEUE_MAX);
+            tokio::spawn(async move {
+                for announcement in introduction {
+                    publisher.publish(announcement).await;
+                }
+                while let Some(announcement) = queued.recv().await {
+                    publisher.publish(announcement).await;
+                }
+            });
+            (Shown::default(), show)
+        }))
+    }
+
+    /// Shows the state of the moment, where it is news.
+    pub fn show(&mut self, now: &Now, engine: &Engine) {
+        if let Some((shown, show)) = &mut self.0
+            && let Some(news) = shown.news(now, engine)
+            && show.try_send(news).is_err()
+        {
+            shown.forget();
+        }
+    }
+
+    /// The gateway leaves in order.
+    pub async fn leave(self, publisher: &Publisher) {
+        if self.0.is_some() {
+            publisher.publish(status(false)).await;
+        }
+    }
+}
 
 /// What was last told, so that only news is published.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Hash32, Incarnation, LocalKey};
 use crate::observation::{Kind, Reading};
 use crate::stage::Stage;
-use crate::trigger::{Reason, TriggerKind};
+use crate::trigger::{OrderClass, Reason, TriggerKind};
 use crate::visit::VisitRecord;
 
 /// Version of [`Body`]'s encoding. Fields are never reordered; a change is a new version.
@@ -17,6 +17,9 @@ pub const BODY_VERSION: u8 = 1;
 
 /// Longest encoded body, bytes; also the bound of the bincode reader.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes that nearly every record fits into with the hash before it.
+const RECORD_BYTES_USUAL: usize = 256;
 
 /// When something happened, by every clock the gateway has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -203,6 +206,69 @@ pub struct Tested {
     pub step: TestStep,
 }
 
+/// What one output really did with a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Played {
+    /// The output, by its configured name.
+    pub output: String,
+    /// The stage.
+    pub stage: Stage,
+    /// What became of it.
+    pub outcome: PlayOutcome,
+}
+
+/// What became of a stage at one output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlayOutcome {
+    /// Shown, or spoken to its end.
+    Whole,
+    /// A newer stage came before it was spoken to its end.
+    CutShort,
+    /// There is no sound: only a line was written where nobody may have seen it.
+    Printed,
+    /// The output did not take it.
+    Failed,
+}
+
+/// The centre was not reached in time, so the home's contacts are told. No name or number stands here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ContactsCalled {
+    /// The call that has no receipt.
+    pub call: LocalKey,
+    /// What they are told of.
+    pub class: OrderClass,
+    /// How many contacts there are.
+    pub contacts: u8,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What came of telling one contact.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ContactTold {
+    /// What the contact was told of.
+    pub class: OrderClass,
+    /// Which contact, from 1.
+    pub contact: u8,
+    /// Which attempt, from 1.
+    pub attempt: u8,
+    /// What came of it.
+    pub result: ContactResult,
+}
+
+/// What came of one message to one contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContactResult {
+    /// The network or service took the message; whether anybody read it is not known.
+    Taken,
+    /// It was refused.
+    Refused,
+    /// Modem or service could not be reached, or did not answer in time.
+    Unreachable,
+}
+
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -242,6 +308,12 @@ pub enum Body {
     Restored(Restored),
     /// A test was asked for, ended or is due.
     Tested(Tested),
+    /// An output took a stage, or did not.
+    Played(Played),
+    /// The centre was not reached in time: the contacts are told.
+    ContactsCalled(ContactsCalled),
+    /// A contact was told, or could not be.
+    ContactTold(ContactTold),
 }
 
 /// Where a record goes and how soon it must be safe.
@@ -264,11 +336,14 @@ impl Body {
             | Self::Cancelled(_)
             | Self::Visit(_)
             | Self::SaidFine(_)
-            | Self::Mains(_) => Route::Emergency,
+            | Self::Mains(_)
+            | Self::ContactsCalled(_)
+            | Self::ContactTold(_) => Route::Emergency,
             Self::Started(_)
             | Self::Stopped
             | Self::Observed(_)
             | Self::Reassured(_)
+            | Self::Played(_)
             | Self::Resolved(_)
             | Self::Link { .. }
             | Self::Restored(_)
@@ -348,9 +423,9 @@ impl Record {
     /// # Errors
     /// As [`Body::encode`].
     pub fn encode(&self) -> Result<Vec<u8>, BodyError> {
-        codec()
-            .serialize(&(self.incarnation, self.seq, &self.at, &self.delivery, &self.body))
-            .map_err(|e| BodyError::Encode(e.to_string()))
+        let mut bytes = Vec::with_capacity(RECORD_BYTES_USUAL);
+        self.encode_into(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// Appends the bytes of [`Record::encode`] to `out`, without a buffer of its own.
@@ -359,12 +434,26 @@ impl Record {
     /// As [`Body::encode`]; `out` is then as it was.
     pub fn encode_into(&self, out: &mut Vec<u8>) -> Result<(), BodyError> {
         let start = out.len();
-        codec().serialize_into(&mut *out, &(self.incarnation, self.seq, &self.at, &self.delivery, &self.body)).map_err(
-            |e| {
-                out.truncate(start);
-                BodyError::Encode(e.to_string())
-            },
-        )
+        let content = (self.incarnation, self.seq, &self.at, &self.delivery, &self.body);
+        // With a limit bincode walks everything twice, to measure it first; measured here it is walked once.
+        let written = codec().with_no_limit().serialize_into(&mut *out, &content).map_err(|e| e.to_string());
+        let fits = out.len() - start <= BODY_BYTES_MAX;
+        written.and(if fits { Ok(()) } else { Err("the size limit has been reached".to_owned()) }).map_err(|why| {
+            out.truncate(start);
+            BodyError::Encode(why)
+        })
+    }
+
+    /// Whether its hash is that of its content after `prev`.
+    pub fn is_sealed(&self) -> bool {
+        self.seal_hash().is_ok_and(|hash| hash == self.hash)
+    }
+
+    fn seal_hash(&self) -> Result<Hash32, BodyError> {
+        let mut sealed = Vec::with_capacity(RECORD_BYTES_USUAL);
+        sealed.extend_from_slice(&self.prev.0);
+        self.encode_into(&mut sealed)?;
+        Ok(Hash32(blake3::hash(&sealed).into()))
     }
 
     /// Reads a record from a frame's bytes, with the hash it must have after `prev`.
@@ -383,10 +472,11 @@ impl Record {
 
 /// The hash of a record whose encoded bytes follow the record hashed `prev`.
 pub fn chain(prev: Hash32, bytes: &[u8]) -> Hash32 {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&prev.0);
-    hasher.update(bytes);
-    Hash32(hasher.finalize().into())
+    let mut sealed = Vec::with_capacity(prev.0.len() + bytes.len());
+    sealed.extend_from_slice(&prev.0);
+    sealed.extend_from_slice(bytes);
+    // At once: feeding a hasher in parts costs more than this copy.
+    Hash32(blake3::hash(&sealed).into())
 }
 
 /// The end of a journal's chain, where new records are sealed.
@@ -415,7 +505,7 @@ impl ChainHead {
             prev: self.hash,
             hash: Hash32::ZERO,
         };
-        record.hash = chain(self.hash, &record.encode()?);
+        record.hash = record.seal_hash()?;
         self.next_seq += 1;
         self.hash = record.hash;
         Ok(record)

@@ -122,4 +122,6 @@ pub enum Reason {
     GatewaySilent,
     /// A button was not proven by a press within a month.
     ProofOverdue,
+    /// A call had no receipt of the centre in time.
+    CentreNotReached,
 }

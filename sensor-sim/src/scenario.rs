@@ -360,6 +360,12 @@ pub enum WorldAct {
 pub enum Deed {
     /// Takes it.
     Claims,
+    /// Gives it back.
+    Releases,
+    /// Says that the responder cannot come.
+    Withdraws,
+    /// Knows that help is in the home.
+    Confirms,
     /// Sends a responder.
     Dispatches(String),
     /// Writes a note.

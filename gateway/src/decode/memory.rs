@@ -180,6 +180,9 @@ impl Memory {
             | Body::Cancelled(_)
             | Body::Visit(_)
             | Body::Reassured(_)
+            | Body::Played(_)
+            | Body::ContactsCalled(_)
+            | Body::ContactTold(_)
             | Body::Resolved(_)
             | Body::Link { .. }
             | Body::Delivered(_)
@@ -297,6 +300,7 @@ fn observed_by(kind: TriggerKind, reason: Reason) -> Option<(Kind, Reading)> {
         | Reason::PowerLostDuringPreAlarm
         | Reason::ElderCancelled
         | Reason::DeviceSilent
+        | Reason::CentreNotReached
         | Reason::CheckInMissed
         | Reason::CheckInMissedClockUnknown
         | Reason::RadioBridgeSilent

@@ -9,17 +9,19 @@ use std::collections::BTreeMap;
 use protocol::downlink::OrderProgress;
 use protocol::ids::LocalKey;
 use protocol::observation::{Kind, Observation, Reading};
-use protocol::record::{Body, MainsSupply, Observed, Record, SaidFine, Stamp, Trigger};
+use protocol::record::{Body, ContactResult, MainsSupply, Observed, Record, SaidFine, Stamp, Trigger};
 use protocol::stage::Stage;
-use protocol::trigger::{Reason, TriggerKind};
+use protocol::trigger::{OrderClass, Reason, TriggerKind};
 use serde::{Deserialize, Serialize};
 
+use self::contacts::{ContactRules, Contacting, Contacts};
 use self::fall::{FallRules, Falls};
 use self::pre_alarm::PreAlarms;
-use self::reassurance::{Reassurance, ReassuranceRules};
+use self::reassurance::{Around, Reassurance, ReassuranceRules};
 use self::visit::{HomeEvidence, VisitRules, Visits};
 use crate::decode::{Role, VisitMessage};
 
+pub mod contacts;
 pub mod fall;
 pub mod local_time;
 pub mod pre_alarm;
@@ -37,6 +39,8 @@ pub struct HomeRules {
     pub fall: FallRules,
     /// What the elder is told and when.
     pub reassurance: ReassuranceRules,
+    /// Who is told when the centre is not reached.
+    pub contacts: ContactRules,
     /// Check-ins and check-outs.
     pub visit: VisitRules,
 }
@@ -49,6 +53,7 @@ impl Default for HomeRules {
             devices: BTreeMap::new(),
             fall: FallRules::default(),
             reassurance: ReassuranceRules::default(),
+            contacts: ContactRules::default(),
             visit: VisitRules::default(),
         }
     }
@@ -102,6 +107,13 @@ pub enum Input<'a> {
         /// How long it holds, milliseconds.
         lease_ms: u64,
     },
+    /// What came of a message to a contact.
+    Contacted {
+        /// The message.
+        told: Contacting,
+        /// What came of it.
+        result: ContactResult,
+    },
     /// The program started; everything known was applied before.
     Started,
     /// A deadline may have passed.
@@ -137,6 +149,10 @@ pub enum Deadline {
     CentreNotReached,
     /// What the centre said no longer holds.
     LeaseEnds,
+    /// A call has been without receipt for so long that the contacts are told.
+    ContactsWait,
+    /// A contact is to be tried, or tried again.
+    ContactDue,
 }
 
 /// One home's rules and what they know.
@@ -146,6 +162,7 @@ pub struct Home {
     pre_alarms: PreAlarms,
     falls: Falls,
     reassurance: Reassurance,
+    contacts: Contacts,
     visits: Visits,
     evidence: Evidence,
 }
@@ -163,6 +180,7 @@ pub struct HomeSnapshot {
     pre_alarms: PreAlarms,
     falls: Falls,
     reassurance: Reassurance,
+    contacts: Contacts,
     visits: Visits,
     evidence: Evidence,
 }
@@ -175,6 +193,7 @@ impl Home {
             pre_alarms: PreAlarms::default(),
             falls: Falls::default(),
             reassurance: Reassurance::default(),
+            contacts: Contacts::default(),
             visits: Visits::default(),
             evidence: Evidence::default(),
         }
@@ -182,8 +201,8 @@ impl Home {
 
     /// A home as a checkpoint left it.
     pub fn restore(rules: HomeRules, snapshot: HomeSnapshot) -> Self {
-        let HomeSnapshot { pre_alarms, falls, reassurance, visits, evidence } = snapshot;
-        Self { rules, pre_alarms, falls, reassurance, visits, evidence }
+        let HomeSnapshot { pre_alarms, falls, reassurance, contacts, visits, evidence } = snapshot;
+        Self { rules, pre_alarms, falls, reassurance, contacts, visits, evidence }
     }
 
     /// What a checkpoint keeps.
@@ -192,6 +211,7 @@ impl Home {
             pre_alarms: self.pre_alarms.clone(),
             falls: self.falls.clone(),
             reassurance: self.reassurance.clone(),
+            contacts: self.contacts.clone(),
             visits: self.visits.clone(),
             evidence: self.evidence,
         }
@@ -204,7 +224,15 @@ impl Home {
 
     /// What the elder should be hearing now.
     pub fn stage(&self, now: &Stamp) -> Stage {
-        self.reassurance.stage(now, self.pre_alarms.is_any_running(), &self.rules.reassurance)
+        self.reassurance.stage(now, self.around(), &self.rules.reassurance)
+    }
+
+    /// What else of the home bears on the stage.
+    fn around(&self) -> Around {
+        Around {
+            pre_alarm_running: self.pre_alarms.is_any_running(),
+            contacts_called: self.contacts.called(OrderClass::Emergency),
+        }
     }
 
     /// Decides what `input` means at `now`.
@@ -237,11 +265,13 @@ impl Home {
                 self.reassurance.progress(now, *ver, orders, *lease_ms, &mut effects);
             }
             Input::Started => {
-                self.reassurance.starts(now, self.pre_alarms.is_any_running(), &self.rules.reassurance);
+                self.reassurance.starts(now, self.around(), &self.rules.reassurance);
                 self.woken(now, &mut effects);
             }
+            Input::Contacted { told, result } => self.contacts.answered(told, *result, &mut effects),
             Input::Woken => self.woken(now, &mut effects),
         }
+        self.contacts.decide(now, self.reassurance.unheard(), &self.rules.contacts, &mut effects);
         effects
     }
 
@@ -250,6 +280,12 @@ impl Home {
     pub fn telling(&mut self, now: &Stamp) -> Option<Telling> {
         let stage = self.stage(now);
         self.reassurance.tell(now, stage).map(|again| Telling { stage, again })
+    }
+
+    /// The messages to contacts that are to go out now; asked like [`Home::telling`].
+    #[must_use]
+    pub fn contacting(&mut self, now: &Stamp) -> Vec<Contacting> {
+        self.contacts.contacting(now, self.reassurance.unheard(), &self.rules.contacts)
     }
 
     /// Folds a record that was written, now or before a restart.
@@ -275,12 +311,18 @@ impl Home {
             }
             Body::Visit(visit) => self.visits.apply(&record.at, visit),
             Body::Reassured(reassured) => self.reassurance.was_told(reassured.stage),
-            Body::Resolved(resolved) => self.reassurance.resolved(resolved),
+            Body::Resolved(resolved) => {
+                self.reassurance.resolved(resolved);
+                self.contacts.over(|class| self.reassurance.has_call(class));
+            }
             Body::Delivered(delivered) => self.reassurance.delivered(&record.at, delivered),
             Body::Started(_) => self.reassurance.restarted(record.seq),
+            Body::Link { up } => self.reassurance.linked(*up),
+            Body::ContactsCalled(called) => self.contacts.begun(record, called),
+            Body::ContactTold(told) => self.contacts.told(record, told),
             Body::Stopped
-            | Body::Link { .. }
             | Body::DeviceListed(_)
+            | Body::Played(_)
             | Body::SaidFine(_)
             | Body::Mains(_)
             | Body::Restored(_)
@@ -294,6 +336,7 @@ impl Home {
             .deadlines()
             .chain(self.falls.deadlines(&self.rules.fall))
             .chain(self.reassurance.deadlines(&self.rules.reassurance))
+            .chain(self.contacts.deadlines(self.reassurance.unheard(), &self.rules.contacts))
             .min()
     }
 

@@ -263,6 +263,9 @@ fn any_world() -> impl Strategy<Value = WorldAct> {
     let order = prop::option::of(prop::sample::select(act::ORDERS.map(|(_, order)| order).to_vec()));
     let deed = prop_oneof![
         Just(Deed::Claims),
+        Just(Deed::Releases),
+        Just(Deed::Withdraws),
+        Just(Deed::Confirms),
         any_text().prop_map(Deed::Dispatches),
         any_text().prop_map(Deed::Notes),
         (any_text(), prop::option::of(any_text())).prop_map(|(code, outcome)| Deed::Closes { code, outcome }),

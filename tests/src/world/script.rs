@@ -246,6 +246,9 @@ impl World {
         };
         let act = match deed {
             Deed::Claims => DeskDeed::Claim,
+            Deed::Releases => DeskDeed::Release,
+            Deed::Withdraws => DeskDeed::Withdraw,
+            Deed::Confirms => DeskDeed::OnScene,
             Deed::Dispatches(responder) => DeskDeed::Dispatch { responder },
             Deed::Notes(text) => DeskDeed::Note { text },
             Deed::Closes { code, outcome } => DeskDeed::Close { code: Some(code), outcome, note: None },

@@ -115,7 +115,7 @@ async fn restarts_of_either_side_raise_nothing_and_lose_nothing() -> anyhow::Res
 async fn home_assistant_sees_the_gateway_its_call_and_its_leaving() -> anyhow::Result<()> {
     let mut setup = setup()?;
     setup.grant("homeassistant", &[], &["homeassistant/#", "homecare/#"])?;
-    setup.more_toml = "\n[homeassistant]\nenabled = true\n".into();
+    setup.extra_toml = "\n[homeassistant]\nenabled = true\n".into();
     let mut home = Home::start(setup).await?;
     let mut dashboard = home.mqtt("homeassistant").await?;
     let granted = dashboard.subscribe(&["homeassistant/#", "homecare/#"]).await.or_fail()?;

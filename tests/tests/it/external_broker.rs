@@ -14,7 +14,7 @@ async fn started() -> anyhow::Result<(Home, Mosquitto, SignIn)> {
 
 async fn started_with(more_toml: &str) -> anyhow::Result<(Home, Mosquitto, SignIn)> {
     let mut setup = setup()?;
-    setup.more_toml = more_toml.to_owned();
+    setup.extra_toml = more_toml.to_owned();
     let [home, bridge] = ["homecare", "zigbee2mqtt"].map(str::to_owned);
     let home = SignIn { name: home, password: secret::token()? };
     let bridge = SignIn { name: bridge, password: secret::token()? };

@@ -25,6 +25,8 @@ pub enum Invariant {
     LampNeverAhead,
     /// While a call is open the elder is told something.
     LampTellsOpenCall,
+    /// Contacts are told only of a call that has waited for the centre, and not without end.
+    ContactsWithReason,
     /// A call ends only when its order is closed.
     ResolvedOnlyWhenClosed,
     /// The feed has no gap.
@@ -45,6 +47,8 @@ pub enum Invariant {
     BodiesReadBack,
     /// Once faults stop and calls are closed, everything comes to rest.
     ComesToRest,
+    /// What a desk did is soon known in a home whose call is open and whose line carries.
+    NewsReachesHome,
     /// Nothing panics.
     NeverPanics,
 }
