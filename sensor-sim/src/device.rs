@@ -164,10 +164,10 @@ impl Device {
 
     /// What goes out when `what` happens: one report, or whatever its dialect makes of it.
     pub fn reports(&mut self, base: &str, what: Happening) -> Vec<Publication> {
-        match what {
-            Happening::BatteryDied => self.dead = true,
-            Happening::BatteryAt(_) => self.dead = false,
-            _ => {}
+        if what == Happening::BatteryDied {
+            self.dead = true;
+        } else if matches!(what, Happening::BatteryAt(_)) {
+            self.dead = false;
         }
         if self.dead {
             return Vec::new();

@@ -96,57 +96,49 @@ fn two_sides(what: Happening, on: Happening, off: Happening) -> Option<&'static 
 /// A pendant has one code for everything it can say.
 fn pendant(dialect: Dialect, id: &str, what: Happening) -> Option<Said> {
     let Happening::Pressed(_) = what else { return None };
-    match dialect {
-        Dialect::TasmotaPendant => {
-            let body =
-                json!({ "RfReceived": { "Sync": 12470, "Low": 420, "High": 1220, "Data": id, "RfKey": "None" } });
-            said(2, "tele/rf-bridge/RESULT".into(), &body)
-        }
-        Dialect::OpenMqttGatewayPendant => {
-            let value: u64 = id.parse().unwrap_or_default();
-            let body = json!({ "value": value, "protocol": 1, "length": 24, "delay": 350 });
-            said(3, "home/omg/433toMQTT".into(), &body)
-        }
-        _ => {
-            let id: u64 = id.parse().unwrap_or_default();
-            let body = json!({ "model": "Generic-Remote", "id": id, "cmd": 196, "tristate": "ZZXX10ZZ1ZX0" });
-            said(4, "rtl_433/pi/events".into(), &body)
-        }
+    if dialect == Dialect::TasmotaPendant {
+        let body = json!({ "RfReceived": { "Sync": 12470, "Low": 420, "High": 1220, "Data": id, "RfKey": "None" } });
+        said(2, "tele/rf-bridge/RESULT".into(), &body)
+    } else if dialect == Dialect::OpenMqttGatewayPendant {
+        let value: u64 = id.parse().unwrap_or_default();
+        let body = json!({ "value": value, "protocol": 1, "length": 24, "delay": 350 });
+        said(3, "home/omg/433toMQTT".into(), &body)
+    } else {
+        let id: u64 = id.parse().unwrap_or_default();
+        let body = json!({ "model": "Generic-Remote", "id": id, "cmd": 196, "tristate": "ZZXX10ZZ1ZX0" });
+        said(4, "rtl_433/pi/events".into(), &body)
     }
 }
 
 fn kerui(id: &str, what: Happening) -> Option<Said> {
-    let body = match what {
-        Happening::Moved => {
-            json!({ "model": "Kerui-Security", "id": id, "cmd": "0xa", "motion": 1, "state": "motion" })
-        }
-        Happening::Tampered => {
-            json!({ "model": "Kerui-Security", "id": id, "cmd": "0xb", "tamper": 1, "state": "tamper" })
-        }
-        Happening::BatteryAt(percent) if percent < 15 => {
-            json!({ "model": "Kerui-Security", "id": id, "cmd": "0xf", "battery_ok": 0, "state": "battery" })
-        }
-        _ => return None,
+    let body = if what == Happening::Moved {
+        json!({ "model": "Kerui-Security", "id": id, "cmd": "0xa", "motion": 1, "state": "motion" })
+    } else if what == Happening::Tampered {
+        json!({ "model": "Kerui-Security", "id": id, "cmd": "0xb", "tamper": 1, "state": "tamper" })
+    } else if matches!(what, Happening::BatteryAt(0..15)) {
+        json!({ "model": "Kerui-Security", "id": id, "cmd": "0xf", "battery_ok": 0, "state": "battery" })
+    } else {
+        return None;
     };
     said(3, "rtl_433/pi/events".into(), &body)
 }
 
 fn shelly(id: &str, what: Happening, count: u32) -> Option<Said> {
-    let event = match what {
-        Happening::Pressed(Click::Single) => "S",
-        Happening::Pressed(Click::Double) => "SS",
-        Happening::Pressed(Click::Long) => "L",
-        _ => return None,
+    let Happening::Pressed(click) = what else { return None };
+    let event = match click {
+        Click::Single => "S",
+        Click::Double => "SS",
+        Click::Long => "L",
     };
     said(2, format!("shellies/{id}/input_event/0"), &json!({ "event": event, "event_cnt": count }))
 }
 
 fn shelly_plus(id: &str, what: Happening, count: u32) -> Option<Said> {
-    let event = match what {
-        Happening::Pressed(Click::Single) => "single_push",
-        Happening::Pressed(Click::Double) => "double_push",
-        Happening::Pressed(Click::Long) => "long_push",
-        _ => return None,
+    let Happening::Pressed(click) = what else { return None };
+    let event = match click {
+        Click::Single => "single_push",
+        Click::Double => "double_push",
+        Click::Long => "long_push",
     };
     let ts = 1_760_000_000.5 + f64::from(count);
     let events = json!([{ "component": "input:0", "id": 0, "event": event, "ts": ts }]);
@@ -156,12 +148,16 @@ fn shelly_plus(id: &str, what: Happening, count: u32) -> Option<Said> {
 }
 
 fn ble(address: &str, what: Happening, count: u32, device: &Device) -> Option<Said> {
-    let button = match what {
-        Happening::Pressed(Click::Single) => 1,
-        Happening::Pressed(Click::Double) => 2,
-        Happening::Pressed(Click::Long) => 4,
-        Happening::Beat | Happening::BatteryAt(_) => 0,
-        _ => return None,
+    let button = if let Happening::Pressed(click) = what {
+        match click {
+            Click::Single => 1,
+            Click::Double => 2,
+            Click::Long => 4,
+        }
+    } else if what == Happening::Beat || matches!(what, Happening::BatteryAt(_)) {
+        0
+    } else {
+        return None;
     };
     let pairs: Vec<&str> = (0..6).filter_map(|at| address.get(2 * at..2 * at + 2)).collect();
     let battery = device.cached().get("battery").cloned().unwrap_or(json!(100));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::visitor::Visitor;
+use super::visitor::{Visitor, in_a};
 use crate::config::GatewayConfig;
 use crate::decode::ListedDevice;
 
@@ -118,7 +118,7 @@ pub async fn ask(config: &GatewayConfig) -> anyhow::Result<Bridge> {
     let mut visitor = Visitor::sign_in(config).await?;
     visitor.subscribe(&[&format!("{base}/bridge/devices"), &format!("{base}/bridge/info")]).await?;
     let mut bridge = Bridge::default();
-    let until = tokio::time::Instant::now() + ANSWER_WAIT;
+    let until = in_a(ANSWER_WAIT);
     while let Some((topic, payload)) = visitor.next(until).await? {
         let payload = serde_json::from_slice(&payload).unwrap_or(Value::Null);
         bridge.hear(base, &topic, &payload);

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
-use super::visitor::Visitor;
+use super::visitor::{Visitor, in_a};
 use crate::config::GatewayConfig;
 use crate::decode::{ListedDevice, Role, kind_words};
 
@@ -28,7 +27,7 @@ pub(super) async fn run(config: &GatewayConfig, secs: u64) -> anyhow::Result<Exi
     println!(
         "入网已开放 {secs} 秒,请让新设备进入配对。\nThe network is open for {secs} s; put the new device into pairing mode."
     );
-    let until = Instant::now() + Duration::from_secs(secs);
+    let until = in_a(Duration::from_secs(secs));
     let mut joined = 0_u32;
     loop {
         let heard = tokio::select! {
@@ -56,7 +55,7 @@ async fn ask(visitor: &mut Visitor, base: &str, secs: u64) -> anyhow::Result<()>
     let transaction = format!("homecare-{}", std::process::id());
     let request = json!({ "time": secs, "transaction": transaction }).to_string();
     visitor.publish(&format!("{base}/bridge/request/permit_join"), request).await?;
-    let until = Instant::now() + ANSWER_WAIT;
+    let until = in_a(ANSWER_WAIT);
     while let Some((topic, payload)) = visitor.next(until).await? {
         let answer: Value = serde_json::from_slice(&payload).unwrap_or(Value::Null);
         if !topic.ends_with("/bridge/response/permit_join") || answer["transaction"] != transaction.as_str() {

@@ -7,10 +7,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use protocol::record::Stamp;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::codes::Codes;
-use super::visitor::{CODE_TOPICS, Visitor};
+use super::visitor::{CODE_TOPICS, Visitor, in_a};
 use crate::config::GatewayConfig;
 use crate::decode::{Decoder, Heard};
 
@@ -22,7 +21,7 @@ pub(super) async fn listen(config: &GatewayConfig, secs: u64, times: u32) -> any
     let mut visitor = Visitor::sign_in(config).await?;
     visitor.subscribe(&CODE_TOPICS).await?;
     println!("请在 {secs} 秒内多按几次要学习的按钮。\nPress the button to be learned a few times within {secs} s.");
-    let start = Instant::now();
+    let start = in_a(Duration::ZERO);
     let until = start + Duration::from_secs(secs);
     let mut learner = Learner::new(config);
     loop {
@@ -43,10 +42,7 @@ pub(super) fn read(config: &GatewayConfig, path: &Path, times: u32) -> anyhow::R
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let line: Value =
             serde_json::from_str(line).with_context(|| format!("{}, line {}: not JSON", path.display(), number + 1))?;
-        let payload = match &line["payload"] {
-            Value::String(text) => text.clone(),
-            payload => payload.to_string(),
-        };
+        let payload = line["payload"].as_str().map_or_else(|| line["payload"].to_string(), str::to_owned);
         learner.hear(line["topic"].as_str().unwrap_or_default(), payload.as_bytes(), number as u64 * LINE_MS);
     }
     Ok(learner.finish(times))

@@ -101,12 +101,11 @@ fn home_assistant(config: &GatewayConfig) -> String {
         text,
         "# 1. 网关配置 · in the gateway's configuration:\n\
          [homeassistant]\nenabled = true\n\n\
-         [[mqtt.client]]\nname = \"homeassistant\"\npassword = \"{}\"\npublish = []\nsubscribe = [\"homeassistant/#\", \"homecare/#\"]\n\n\
+         [[mqtt.client]]\nname = \"homeassistant\"\npassword = \"replace-with-a-random-password\"\npublish = []\nsubscribe = [\"homeassistant/#\", \"homecare/#\"]\n\n\
          # 2. Home Assistant → 设置 → 设备与服务 → MQTT · Settings → Devices & services → MQTT:\n\
          #    broker {address}, username homeassistant, 客户端编号以 homeassistant 开头 · client ID beginning with homeassistant,\n\
          #    发现前缀 · discovery prefix homeassistant, 关闭出生与遗嘱消息 · birth and will messages off.\n\
-         # 只读:它看得到,不能代老人发声。 · Read-only: it sees, and never speaks for the elder.\n",
-        "replace-with-a-random-password"
+         # 只读:它看得到,不能代老人发声。 · Read-only: it sees, and never speaks for the elder.\n"
     );
     text
 }

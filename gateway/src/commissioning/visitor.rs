@@ -37,6 +37,12 @@ pub fn rights(token: &str, base: &str) -> ClientRights {
     }
 }
 
+/// The moment that comes after a span.
+#[expect(clippy::disallowed_methods, reason = "a tool waits for people and programs, not for the loop's clock")]
+pub fn in_a(span: Duration) -> Instant {
+    Instant::now() + span
+}
+
 /// A signed-in tool.
 pub struct Visitor {
     client: AsyncClient,
@@ -64,11 +70,8 @@ impl Visitor {
         }
         let (client, events) = AsyncClient::new(options, 16);
         let mut visitor = Self { client, events };
-        let until = Instant::now() + BROKER_WAIT;
-        let connected = visitor.wait_for(until, |packet| match packet {
-            Packet::ConnAck(_) => Some(()),
-            _ => None,
-        });
+        let until = in_a(BROKER_WAIT);
+        let connected = visitor.wait_for(until, |packet| matches!(packet, Packet::ConnAck(_)).then_some(()));
         connected.await.with_context(|| {
             format!(
                 "cannot sign in at the home's broker {host}:{port}; is the gateway running with this configuration?"
@@ -95,11 +98,14 @@ impl Visitor {
     pub async fn subscribe(&mut self, filters: &[&str]) -> anyhow::Result<()> {
         let asked = filters.iter().map(|filter| SubscribeFilter::new((*filter).to_owned(), QoS::AtLeastOnce));
         self.client.subscribe_many(asked).await?;
-        let until = Instant::now() + BROKER_WAIT;
-        let granted = self.wait_for(until, |packet| match packet {
-            Packet::SubAck(ack) => Some(ack.return_codes.clone()),
-            _ => None,
-        });
+        let until = in_a(BROKER_WAIT);
+        let granted =
+            self.wait_for(
+                until,
+                |packet| {
+                    if let Packet::SubAck(ack) = packet { Some(ack.return_codes.clone()) } else { None }
+                },
+            );
         let granted = granted.await.context("the broker did not answer a subscription")?;
         for (filter, code) in filters.iter().zip(granted) {
             if !matches!(code, SubscribeReasonCode::Success(_)) {
