@@ -316,17 +316,20 @@ impl Sense {
     }
 }
 
-/// Whether a key of this name would say something if nothing were listed about it.
+/// The setting of a cube that sounds like a fall.
+const OF_A_CUBE: &str = "fall_detection";
+
+/// Whether a key of this name sounds as if it said something.
 pub(super) fn speaks_by_name(name: &str) -> bool {
     let values = [Scalar::Bool(true), Scalar::Number(1.0), Scalar::Text("falling".into())];
-    values.iter().any(|value| sense_by_name(name, value).is_some())
+    name == OF_A_CUBE || values.iter().any(|value| sense_by_name(name, value).is_some())
 }
 
 /// What a key means where no exposes are known: by its name and the first value seen.
 pub(super) fn sense_by_name(name: &str, value: &Scalar) -> Option<Sense> {
     const POSTURES: &[&str] = &["falling", "fallen", "posture", "bed", "sitting", "occupied", "unoccupied"];
     // By itself it is what a cube's setting is called; a fall sensor's key is listed by its bridge.
-    if name == "fall_detection" {
+    if name == OF_A_CUBE {
         return None;
     }
     let bools = || Shape::Binary { on: Literal::Bool(true), off: Literal::Bool(false) };

@@ -76,7 +76,7 @@ fn mosquitto_is_told_what_the_gateway_hears() {
         Program::Mosquitto,
         EXTERNAL,
         expect![[r#"
-            # mosquitto 2: /etc/mosquitto/conf.d/homecare.conf
+            # ── mosquitto 2: /etc/mosquitto/conf.d/homecare.conf
             listener 1885
             allow_anonymous false
             password_file /etc/mosquitto/homecare.passwd
@@ -88,11 +88,16 @@ fn mosquitto_is_told_what_the_gateway_hears() {
             set_tcp_nodelay true
 
             # 密码 · passwords: mosquitto_passwd -c /etc/mosquitto/homecare.passwd care
-            # /etc/mosquitto/homecare.acl:
+
+            # ── /etc/mosquitto/homecare.acl(另一个文件 · another file)
             user care
             topic read zigbee2mqtt/#
             topic read homecare/visit
             topic read homecare/cancel
+            topic read rtl_433/+/events
+            topic read tele/+/RESULT
+            topic read home/+/433toMQTT
+            topic read home/+/SRFBtoMQTT
             topic write homecare/#
             topic write homeassistant/#
             topic write zigbee2mqtt/bridge/request/permit_join
