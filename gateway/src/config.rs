@@ -11,6 +11,7 @@ use protocol::visit::Datum;
 use crate::contacts::ContactSettings;
 use crate::decode::{DecoderConfig, Role, UnknownDevices};
 use crate::engine::EngineLimits;
+use crate::home::daily_life::DailyLifeRules;
 use crate::home::fall::FallRules;
 use crate::home::reassurance::ReassuranceRules;
 use crate::home::visit::VisitRules;
@@ -22,6 +23,7 @@ use crate::journal::JournalLimits;
 use crate::outbox::OutboxTimes;
 
 mod contacts;
+mod daily_life;
 mod intake;
 mod outputs;
 mod rules;
@@ -122,6 +124,7 @@ impl GatewayConfig {
         home(reading, root, &mut home_rules);
         visits(reading, root, &mut home_rules.visit);
         let outputs = OutputsConfig::read(reading, root, &mut decoder, &mut home_rules);
+        daily_life::read(reading, root, &mut home_rules.daily_life);
         let (outbox, mut limits) = times(reading, root, &mut home_rules);
         // The siren comes with the messages, and after "not connected".
         let contacts = contacts::read(reading, root, &mut home_rules.contacts);
@@ -156,6 +159,19 @@ impl GatewayConfig {
         })
     }
 
+    /// Reads the rules of an elder's day alone, as they stand in a configuration.
+    ///
+    /// # Errors
+    /// Every problem of the text, by line.
+    pub fn read_daily_life(text: &str) -> Result<DailyLifeRules, Vec<Problem>> {
+        let (mut reading, mut root) = Reading::start(text);
+        let mut rules = DailyLifeRules::default();
+        daily_life::read(&mut reading, &mut root, &mut rules);
+        root.finish(&mut reading);
+        let problems = reading.into_problems();
+        if problems.is_empty() { Ok(rules) } else { Err(problems) }
+    }
+
     /// What an installer should know although the configuration is valid.
     pub fn advice(&self) -> Vec<String> {
         let mut advice = Vec::new();
@@ -166,6 +182,11 @@ impl GatewayConfig {
         if !has(Role::ImFine) && has(Role::Fall) {
             advice
                 .push("a fall sensor without an `im_fine` button: a false fall cannot be cancelled in the home".into());
+        }
+        if ![Role::Motion, Role::Presence, Role::Bed, Role::Door].into_iter().any(has) {
+            advice.push("no sensor sees the elder move: a quiet home is never noticed".into());
+        } else if !has(Role::ExitDoor) {
+            advice.push("no `exit_door`: every absence counts as a quiet home and brings a call".into());
         }
         if self.rules.visit.home.is_none() {
             advice.push("no `home.latitude` and `home.longitude`: check-ins cannot be located".into());
@@ -288,6 +309,7 @@ fn devices<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, decoder: &mut De
 fn home<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRules) {
     let mut table = root.table(reading, "home");
     rules.utc_offset_minutes = table.signed(reading, "utc_offset_minutes", -720..=840, 480) as i32;
+    rules.daily_life.elders = table.number(reading, "elders", 1..=4, 1) as u8;
     let rules = &mut rules.visit;
     let latitude = table.decimal(reading, "latitude", -90.0..=90.0);
     let longitude = table.decimal(reading, "longitude", -180.0..=180.0);

@@ -2,6 +2,7 @@
 //!
 //! `home` and `engine` are pure; `driver` runs them on tokio; see ARCHITECTURE.md for the way of a press.
 
+pub mod backtest;
 pub mod clock;
 pub mod commissioning;
 pub mod config;

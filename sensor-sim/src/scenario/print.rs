@@ -20,6 +20,9 @@ impl fmt::Display for Scenario {
                 None => writeln!(f)?,
             }
         }
+        if let Some(rules) = &self.rules {
+            write!(f, "rules\n{rules}")?;
+        }
         writeln!(f, "steps")?;
         let mut last = Duration::ZERO;
         for (index, step) in self.steps.iter().enumerate() {

@@ -337,7 +337,7 @@ fn any_scenario() -> impl Strategy<Value = Scenario> {
             written.push(Step { at: Duration::from_millis(at), line: 0, act });
         }
         let starts_at = if first { 8 * 3_600_000 } else { starts_at };
-        Scenario { home, starts_at: Duration::from_millis(starts_at), steps: written, expect }
+        Scenario { home, rules: None, starts_at: Duration::from_millis(starts_at), steps: written, expect }
     })
 }
 

@@ -11,3 +11,4 @@ mod rights;
 mod stopping;
 mod stream;
 mod tidy;
+mod week;
