@@ -155,6 +155,7 @@ impl Dispatch {
             | Body::Observed(_)
             | Body::Resolved(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_)
             | Body::DeviceListed(_) => false,
         }
@@ -208,6 +209,7 @@ impl Dispatch {
             | Body::Observed(_)
             | Body::Resolved(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_)
             | Body::DeviceListed(_)
             | Body::SaidFine(_)
@@ -273,6 +275,7 @@ impl Dispatch {
             | Body::Observed(_)
             | Body::Resolved(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_)
             | Body::DeviceListed(_) => {}
         }

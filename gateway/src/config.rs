@@ -11,6 +11,7 @@ use protocol::visit::Datum;
 use crate::contacts::ContactSettings;
 use crate::decode::{DecoderConfig, Role, UnknownDevices};
 use crate::engine::EngineLimits;
+use crate::home::daily_life::DailyLifeRules;
 use crate::home::fall::FallRules;
 use crate::home::reassurance::ReassuranceRules;
 use crate::home::visit::VisitRules;
@@ -23,6 +24,7 @@ use crate::journal::JournalLimits;
 use crate::outbox::OutboxTimes;
 
 mod contacts;
+mod daily_life;
 mod intake;
 mod outputs;
 mod rules;
@@ -58,6 +60,8 @@ pub struct GatewayConfig {
     pub journal: JournalLimits,
     /// Where `/healthz`, `/metrics` and `/v1/history` are served.
     pub status_listen: SocketAddr,
+    /// Home Assistant's discovery prefix, where the gateway shows itself to it.
+    pub homeassistant: Option<String>,
     /// What tells the elder, and what is wired to this machine.
     pub outputs: OutputsConfig,
     /// Who is told when the centre is not reached.
@@ -118,10 +122,12 @@ impl GatewayConfig {
         let mut home_rules = HomeRules::default();
         devices(reading, root, &mut decoder, &mut home_rules);
         decoder.rules = rules::read(reading, root, &mut home_rules);
-        let intake = intake::read(reading, root, &decoder, gateway.as_ref());
+        let token = centre.as_ref().map(|centre| centre.token.as_str());
+        let intake = intake::read(reading, root, &decoder, gateway.as_ref(), token);
         home(reading, root, &mut home_rules);
         visits(reading, root, &mut home_rules.visit);
         let outputs = OutputsConfig::read(reading, root, &mut decoder, &mut home_rules);
+        daily_life::read(reading, root, &mut home_rules.daily_life);
         let (outbox, mut limits) = times(reading, root, &mut home_rules);
         // The siren comes with the messages, and after "not connected".
         let contacts = contacts::read(reading, root, &mut home_rules.contacts);
@@ -130,7 +136,15 @@ impl GatewayConfig {
         limits.segment_bytes = journal.segment_bytes;
         let mut status = root.table(reading, "status");
         let status_listen = address(reading, &mut status, "listen", SocketAddr::from(([127, 0, 0, 1], 9180)));
+        if let Some(IntakeConfig::Embedded { listen, .. }) = &intake
+            && listen.port() == status_listen.port()
+            && listen.port() != 0
+        {
+            let text = format!("port {} is the broker's too (`mqtt.listen`); each needs its own", listen.port());
+            reading.note(status.line_of("listen"), &status.key("listen"), text);
+        }
         status.finish(reading);
+        let homeassistant = homeassistant(reading, root);
         Some(Self {
             gateway: gateway?,
             data_dir,
@@ -142,9 +156,23 @@ impl GatewayConfig {
             limits,
             journal,
             status_listen,
+            homeassistant,
             outputs,
             contacts,
         })
+    }
+
+    /// Reads the rules of an elder's day alone, as they stand in a configuration.
+    ///
+    /// # Errors
+    /// Every problem of the text, by line.
+    pub fn read_daily_life(text: &str) -> Result<DailyLifeRules, Vec<Problem>> {
+        let (mut reading, mut root) = Reading::start(text);
+        let mut rules = DailyLifeRules::default();
+        daily_life::read(&mut reading, &mut root, &mut rules);
+        root.finish(&mut reading);
+        let problems = reading.into_problems();
+        if problems.is_empty() { Ok(rules) } else { Err(problems) }
     }
 
     /// What an installer should know although the configuration is valid.
@@ -157,6 +185,11 @@ impl GatewayConfig {
         if !has(Role::ImFine) && has(Role::Fall) {
             advice
                 .push("a fall sensor without an `im_fine` button: a false fall cannot be cancelled in the home".into());
+        }
+        if ![Role::Motion, Role::Presence, Role::Bed, Role::Door].into_iter().any(has) {
+            advice.push("no sensor sees the elder move: a quiet home is never noticed".into());
+        } else if !has(Role::ExitDoor) {
+            advice.push("no `exit_door`: every absence counts as a quiet home and brings a call".into());
         }
         if self.rules.visit.home.is_none() {
             advice.push("no `home.latitude` and `home.longitude`: check-ins cannot be located".into());
@@ -279,6 +312,7 @@ fn devices<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, decoder: &mut De
 fn home<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRules) {
     let mut table = root.table(reading, "home");
     rules.utc_offset_minutes = table.signed(reading, "utc_offset_minutes", -720..=840, 480) as i32;
+    rules.daily_life.elders = table.number(reading, "elders", 1..=4, 1) as u8;
     let rules = &mut rules.visit;
     let latitude = table.decimal(reading, "latitude", -90.0..=90.0);
     let longitude = table.decimal(reading, "longitude", -180.0..=180.0);
@@ -343,6 +377,24 @@ fn times<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRu
     let linger_ms = table.number(reading, "routine_linger_ms", 100..=5_000, 5_000);
     table.finish(reading);
     (outbox, EngineLimits { poll_wait_secs, linger_ms, ..EngineLimits::default() })
+}
+
+/// `[homeassistant]`: the discovery prefix, where it is on.
+fn homeassistant<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> Option<String> {
+    let mut table = root.table(reading, "homeassistant");
+    let enabled = table.flag(reading, "enabled", false);
+    let parse = |text: &str| {
+        let good =
+            !text.is_empty() && !text.contains(['+', '#', '\0']) && !text.starts_with('/') && !text.ends_with('/');
+        if good {
+            Ok(text.to_owned())
+        } else {
+            Err(format!("`{text}` is not a topic; the usual prefix is homeassistant"))
+        }
+    };
+    let prefix = table.parsed(reading, "discovery_prefix", parse).unwrap_or_else(|| "homeassistant".to_owned());
+    table.finish(reading);
+    enabled.then_some(prefix)
 }
 
 fn journal<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> JournalLimits {

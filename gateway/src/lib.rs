@@ -2,7 +2,9 @@
 //!
 //! `home` and `engine` are pure; `driver` runs them on tokio; see ARCHITECTURE.md for the way of a press.
 
+pub mod backtest;
 pub mod clock;
+pub mod commissioning;
 pub mod config;
 pub mod contacts;
 pub mod decode;
@@ -12,6 +14,7 @@ pub mod engine;
 pub mod gpio;
 pub mod history;
 pub mod home;
+pub mod home_assistant;
 pub mod intake;
 pub mod jitter;
 pub mod journal;

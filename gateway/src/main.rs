@@ -1,15 +1,18 @@
-//! The `gateway` program: run, check, decode, journal.
+//! The `gateway` program: run, check, decode, backtest, journal, and the installer's tools.
 
-use std::io::{BufReader, IsTerminal as _, Write as _};
+use std::io::{BufReader, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
+use gateway::commissioning::bridge::{self, Bridge};
+use gateway::commissioning::{self, Tool, advice};
 use gateway::config::GatewayConfig;
-use gateway::decode::{Decoder, DecoderConfig};
+use gateway::decode::{Decoder, DecoderConfig, Step};
 use gateway::driver::{self, Draw};
-use gateway::{decode_lines, journal};
+use gateway::home::HomeRules;
+use gateway::{backtest, decode_lines, journal};
 use protocol::ids::Incarnation;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -46,11 +49,18 @@ enum Task {
         #[arg(long, value_name = "FILE", default_value = "/etc/homecare/gateway.toml")]
         config: PathBuf,
     },
-    /// Read a configuration and tell every problem at once, with line and key; exit 0 when it is good.
+    /// Read a configuration and tell every problem at once, with line and key; exit 0 when it is good. Then advise:
+    /// what is missing in the home's file and, where the bridge's words are given, in its settings.
     Check {
         /// The configuration to read.
         #[arg(long, value_name = "FILE", default_value = "/etc/homecare/gateway.toml")]
         config: PathBuf,
+        /// What Zigbee2MQTT says: its bridge/devices or bridge/info message, or JSON lines {"topic","payload"} of both.
+        #[arg(long, value_name = "FILE", conflicts_with = "live")]
+        bridge: Option<PathBuf>,
+        /// Ask the running bridge through the home's broker.
+        #[arg(long)]
+        live: bool,
     },
     /// Say what device messages mean: JSON lines {"topic","payload","retain"} on standard input, one
     /// JSON line with the observations for each on standard output. Put a bridge's `bridge/devices`
@@ -59,6 +69,38 @@ enum Task {
         /// Decode as this home would; without it every device counts as known.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+    },
+    #[command(flatten)]
+    Tool(Tool),
+    /// Replay recorded days through the rules of a home: the calls they would have brought, how soon a
+    /// stop of all life would have been noticed, and both for other settings, as a table and a plot.
+    ///
+    /// Events are CSV lines home,local_time,sensor,name,kind,state (kind: motion, door, pressure, flush,
+    /// item; state ON or OFF; several homes may be in one file) or the lines of `journal dump --json`.
+    /// Unpack a compressed file first: `xzcat events.csv.xz | gateway backtest --events -`.
+    ///
+    /// A device configured by its name has the role that it is given there; any other is taken for what
+    /// its kind and name say, and each is listed. The first days of a home are for learning. Every call on
+    /// the untouched recording counts as false. The main setting is `inactivity.false_alarms_a_year`.
+    Backtest {
+        /// The home's configuration; without it every rule has its default.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// The recorded days; `-` is standard input.
+        #[arg(long, value_name = "FILE")]
+        events: PathBuf,
+        /// Lines home,start,end,activity: no stop is made within a `leave-house`. The rules never see them.
+        #[arg(long, value_name = "FILE")]
+        labels: Option<PathBuf>,
+        /// Only this home.
+        #[arg(long, value_name = "NAME")]
+        home: Option<String>,
+        /// Calendar days at the beginning of each home that only teach.
+        #[arg(long, value_name = "DAYS", default_value_t = 7)]
+        learning_days: u16,
+        /// Where the plot is written, SVG.
+        #[arg(long, value_name = "FILE")]
+        plot: Option<PathBuf>,
     },
     /// Look into a journal, of a running gateway or a dead one; nothing is changed.
     Journal {
@@ -91,8 +133,13 @@ fn main() -> ExitCode {
     log_to_stderr(cli.log_format);
     let outcome = match cli.task {
         Task::Run { config } => run(&config),
-        Task::Check { config } => check(&config),
+        Task::Check { config, bridge, live } => check(&config, bridge.as_deref(), live),
+        Task::Tool(tool) => tool.run(read, ExitCode::from(EXIT_CONFIG)),
         Task::Decode { config } => decode(config.as_deref()),
+        Task::Backtest { config, events, labels, home, learning_days, plot } => {
+            let days = Days { events: &events, labels: labels.as_deref(), home: home.as_deref(), learning_days };
+            backtest(config.as_deref(), &days, plot.as_deref())
+        }
         Task::Journal { task: JournalTask::Dump { data_dir, json: _ } } => dump(&data_dir),
         Task::Journal { task: JournalTask::Verify { data_dir } } => verify(&data_dir),
     };
@@ -128,10 +175,20 @@ fn read(path: &Path) -> anyhow::Result<Option<GatewayConfig>> {
     }
 }
 
-fn check(path: &Path) -> anyhow::Result<ExitCode> {
+fn check(path: &Path, bridge: Option<&Path>, live: bool) -> anyhow::Result<ExitCode> {
     let Some(config) = read(path)? else { return Ok(ExitCode::from(EXIT_CONFIG)) };
+    let base = &config.decoder.zigbee2mqtt_base;
+    let bridge = match bridge {
+        Some(path) => Some(Bridge::read(base, &bridge::lines(path, base)?)),
+        None if live => Some(commissioning::ask_bridge(&config)?),
+        None => None,
+    };
     for advice in config.advice() {
         println!("advice: {advice}");
+    }
+    let advice = advice::on_home(&config).into_iter();
+    for Step { zh, en } in advice.chain(bridge.iter().flat_map(|bridge| advice::on_bridge(&config, bridge))) {
+        println!("建议: {zh}\nadvice: {en}");
     }
     println!("{}: good; gateway {}, {} device(s)", path.display(), config.gateway, config.rules.devices.len());
     Ok(ExitCode::SUCCESS)
@@ -182,6 +239,56 @@ fn decode(path: Option<&Path>) -> anyhow::Result<ExitCode> {
     decode_lines::run(BufReader::new(std::io::stdin().lock()), &mut output, &mut Decoder::new(config))
         .context("decoding stopped")?;
     output.flush().context("standard output failed")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Recorded days that are to be replayed.
+struct Days<'a> {
+    events: &'a Path,
+    labels: Option<&'a Path>,
+    home: Option<&'a str>,
+    learning_days: u16,
+}
+
+fn backtest(config: Option<&Path>, days: &Days<'_>, plot: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let rules = match config {
+        None => HomeRules::default(),
+        Some(path) => match read(path)? {
+            Some(config) => config.rules,
+            None => return Ok(ExitCode::from(EXIT_CONFIG)),
+        },
+    };
+    let named = |path: &Path| format!("cannot read {}", path.display());
+    let bytes = if days.events == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).context("standard input failed")?;
+        bytes
+    } else {
+        std::fs::read(days.events).with_context(|| named(days.events))?
+    };
+    let logs = backtest::read_events(&bytes, rules.utc_offset_minutes)?;
+    drop(bytes);
+    let labels = match days.labels {
+        None => None,
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| named(path))?;
+            Some(backtest::read_labels(&text, rules.utc_offset_minutes).with_context(|| named(path))?)
+        }
+    };
+    if let Some(home) = days.home.filter(|home| logs.iter().all(|log| log.home != *home)) {
+        let homes: Vec<_> = logs.iter().map(|log| log.home.as_str()).collect();
+        anyhow::bail!("no home `{home}` in the recording; it has {}", homes.join(", "));
+    }
+    let learning_days = i64::from(days.learning_days);
+    let plan = backtest::Plan { rules: &rules, learning_days, labels: labels.as_ref(), only: days.home };
+    let results = backtest::run(&logs, &plan, |line| eprintln!("{line}"));
+    let mut output = std::io::BufWriter::new(std::io::stdout().lock());
+    backtest::write_report(&mut output, &results, &plan)?;
+    output.flush().context("standard output failed")?;
+    if let Some(path) = plot {
+        std::fs::write(path, backtest::svg(&results)).with_context(|| format!("cannot write {}", path.display()))?;
+        eprintln!("the plot is in {}", path.display());
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -244,6 +244,31 @@ pub struct ContactsCalled {
     pub reason: Reason,
 }
 
+/// Where the rules of the home hold the elder to be, and whose motion it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// The elder is at home.
+    AtHome,
+    /// The elder is presumed out.
+    Away,
+    /// Something moved in a home presumed empty; it is not yet taken for the elder's return.
+    ReturnUnproven,
+    /// A visit no longer stills the elder's clock: motion is the elder's again.
+    VisitOver,
+}
+
+/// The rules of the home concluded something that no single message says.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Concluded {
+    /// What holds from now on.
+    pub standing: Standing,
+    /// The device or caregiver that it was concluded from.
+    pub device: String,
+    /// Why.
+    pub reason: Reason,
+}
+
 /// What came of telling one contact.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ContactTold {
@@ -314,6 +339,8 @@ pub enum Body {
     ContactsCalled(ContactsCalled),
     /// A contact was told, or could not be.
     ContactTold(ContactTold),
+    /// The rules concluded where the elder is, or that a visit is over.
+    Concluded(Concluded),
 }
 
 /// Where a record goes and how soon it must be safe.
@@ -347,7 +374,8 @@ impl Body {
             | Self::Resolved(_)
             | Self::Link { .. }
             | Self::Restored(_)
-            | Self::Tested(_) => Route::Routine,
+            | Self::Tested(_)
+            | Self::Concluded(_) => Route::Routine,
             Self::Delivered(_) | Self::DeviceListed(_) => Route::Local,
         }
     }

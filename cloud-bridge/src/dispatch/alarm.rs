@@ -113,7 +113,7 @@ impl Dispatch {
     pub(super) fn raise(&mut self, raise: Raise<'_>, fx: &mut Effects) -> WorkOrderId {
         let Raise { opened_by, record, trigger, late_ms, occurred_at_ms, by } = raise;
         let call_back = late_ms.filter(|age| *age > CALL_BACK_AGE_MS);
-        let natural = trigger.kind.priority();
+        let natural = trigger.kind.priority_for(trigger.reason);
         let priority = if call_back.is_some() { natural.max(CALL_BACK_PRIORITY) } else { natural };
         let origin = Origin::of(record, trigger, late_ms);
         let late = late_ms.is_some();

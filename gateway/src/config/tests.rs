@@ -31,6 +31,7 @@ fn the_example_is_good_and_says_what_its_comments_promise() {
     assert_eq!(config.decoder.devices.get("bed pad"), Some(&Role::Bed));
     assert_eq!(config.decoder.rules.len(), 2);
     assert_eq!((config.rules.fall, config.rules.reassurance), (FallRules::default(), ReassuranceRules::default()));
+    assert_eq!(config.rules.daily_life, DailyLifeRules::default());
     let defaults = (EngineLimits::default(), OutboxTimes::default(), JournalLimits::default());
     assert_eq!((config.limits, config.outbox, config.journal), defaults);
     assert!(config.rules.visit.home.is_some() && config.rules.visit.code_secret.is_some());
@@ -73,6 +74,28 @@ fn a_short_secret_is_refused() {
         expect![[r#"
             line 6: centre.token: has 6 characters; a secret needs at least 32, made at random
         "#]],
+    );
+}
+
+#[test]
+fn the_rules_of_a_day_stay_within_what_is_safe() {
+    let wrong = "[inactivity]\nlearned_hours_max = 14\nfalse_alarms_a_year = 0\nwindow_from = \"11:00\"\n\
+         [away]\nuntil = \"12:00\"\n[caregiver]\nvisit_minutes_max = 600\n\
+         [dwell]\nbathroom_prompt_minutes = 40\nbathroom_minutes = 40\n\
+         [[holiday]]\nfirst_day = \"2026-12-24\"\n[[holiday]]\nfirst_day = \"24.12.\"\nlast_day = \"2026-12-27\"\n";
+    check(
+        &format!("{GOOD}{wrong}"),
+        expect![[r#"
+        line 12: inactivity.window_until: the window ends between 06:00 and 14:00, and begins before
+        line 13: inactivity.learned_hours_max: 14 is outside 8–12; the default is 12
+        line 14: inactivity.false_alarms_a_year: 0 is outside 1–48; the default is 12
+        line 17: away.until: is before 16:00; by then most elders are still out, and every day would bring a call
+        line 19: caregiver.visit_minutes_max: 600 is outside 30–240; the default is 240
+        line 21: dwell.bathroom_prompt_minutes: the elder is asked before it becomes an alarm: `bathroom_prompt_minutes` must be the smaller
+        line 23: holiday[1].first_day: first_day and last_day are both needed
+        line 25: holiday[2].first_day: first_day and last_day are both needed
+        line 26: holiday[2].first_day: `24.12.` is no date such as 2026-12-24
+    "#]],
     );
 }
 
@@ -199,9 +222,8 @@ fn a_pin_used_twice_or_out_of_range_is_refused_with_its_line() {
         line 13: gpio.name: `cord` (number 2) is a name given twice
         line 18: gpio.input[1].supervise_pin: GPIO 17 is used by gpio.input[1].pin already
         line 22: gpio.output[1].pin: 40 is outside 0–27; the default is 0
-        line 22: gpio.output[1].pin: GPIO 0 is used by gpio.input[2].pin already
-        line 23: gpio.input[2].kind: is required: sos, mains or battery_low
-        line 23: gpio.input[2].pin: is required: the BCM number of the contact's pin, 0–27
+        line 23: gpio.input[2].kind: is required: one of sos, mains, battery_low
+        line 23: gpio.input[2].pin: is required: a BCM number, 0–27
     "#]],
     );
 }
@@ -214,7 +236,6 @@ fn outputs_that_cannot_work_are_refused() {
         &format!("{GOOD}\n{outputs}"),
         expect![[r#"
         line 15: output[1].kind: `bell` is not one of siren, alarm_siren, lamp, plug, pad
-        line 15: output[1].kind: is required: siren, alarm_siren, lamp, plug, pad
         line 17: output[1].stages.coming: is not JSON: expected value at line 1 column 1
         line 18: output[1].stages.left: is not a known key; did you mean `here`?
         line 19: output[2].name: `voice` is the name of another output

@@ -188,7 +188,8 @@ impl Memory {
             | Body::Delivered(_)
             | Body::SaidFine(_)
             | Body::Restored(_)
-            | Body::Tested(_) => {}
+            | Body::Tested(_)
+            | Body::Concluded(_) => {}
         }
     }
 
@@ -309,7 +310,21 @@ fn observed_by(kind: TriggerKind, reason: Reason) -> Option<(Kind, Reading)> {
         | Reason::MainsLost
         | Reason::MainsLostLong
         | Reason::GatewaySilent
-        | Reason::ProofOverdue => return None,
+        | Reason::ProofOverdue
+        | Reason::NoSignOfLife
+        | Reason::NothingByMorning
+        | Reason::OutTooLong
+        | Reason::OneSensorAlone
+        | Reason::BathroomTooLong
+        | Reason::BedTooLong
+        | Reason::NoContact
+        | Reason::SignOfLife
+        | Reason::LeftByExitDoor
+        | Reason::CameHome
+        | Reason::LoneSensorInEmptyHome
+        | Reason::PlanOver
+        | Reason::CaregiverLeft
+        | Reason::VisitTooLong => return None,
     }
     let kind = match kind {
         TriggerKind::Sos => Kind::Sos,

@@ -15,17 +15,26 @@ use protocol::trigger::{OrderClass, Reason, TriggerKind};
 use serde::{Deserialize, Serialize};
 
 use self::contacts::{ContactRules, Contacting, Contacts};
+use self::daily_life::{DailyLife, DailyLifeRules};
 use self::fall::{FallRules, Falls};
 use self::pre_alarm::PreAlarms;
 use self::reassurance::{Around, Reassurance, ReassuranceRules};
 use self::visit::{HomeEvidence, VisitRules, Visits};
 use crate::decode::{Role, VisitMessage};
 
+pub mod away;
+pub mod caregiver;
+pub mod chatter;
 pub mod contacts;
+pub mod daily_life;
+pub mod dwell;
 pub mod fall;
+pub mod inactivity;
 pub mod local_time;
 pub mod pre_alarm;
 pub mod reassurance;
+pub mod rhythm;
+pub mod stopwatch;
 pub mod visit;
 
 /// What one home's rules are told at commissioning.
@@ -37,6 +46,8 @@ pub struct HomeRules {
     pub devices: BTreeMap<String, Place>,
     /// Falls and their pre-alarms.
     pub fall: FallRules,
+    /// Quiet, absences, visits and long stays.
+    pub daily_life: DailyLifeRules,
     /// What the elder is told and when.
     pub reassurance: ReassuranceRules,
     /// Who is told when the centre is not reached.
@@ -52,6 +63,7 @@ impl Default for HomeRules {
             utc_offset_minutes: 480,
             devices: BTreeMap::new(),
             fall: FallRules::default(),
+            daily_life: DailyLifeRules::default(),
             reassurance: ReassuranceRules::default(),
             contacts: ContactRules::default(),
             visit: VisitRules::default(),
@@ -145,6 +157,16 @@ pub enum Deadline {
     FallWarningEnds,
     /// A cancelled fall was followed by stillness.
     FallFollowUpEnds,
+    /// Quiet after the exit door: presumed out.
+    PresumedOut,
+    /// A quiet or an absence is too long.
+    QuietTooLong,
+    /// There was no contact after an inactivity alarm.
+    NoContact,
+    /// A stay in bathroom or bed is too long.
+    StaysTooLong,
+    /// A visit no longer stills the elder's clock.
+    VisitEnds,
     /// The centre has not received a press in time.
     CentreNotReached,
     /// What the centre said no longer holds.
@@ -161,6 +183,7 @@ pub struct Home {
     rules: HomeRules,
     pre_alarms: PreAlarms,
     falls: Falls,
+    daily_life: DailyLife,
     reassurance: Reassurance,
     contacts: Contacts,
     visits: Visits,
@@ -179,6 +202,7 @@ struct Evidence {
 pub struct HomeSnapshot {
     pre_alarms: PreAlarms,
     falls: Falls,
+    daily_life: DailyLife,
     reassurance: Reassurance,
     contacts: Contacts,
     visits: Visits,
@@ -192,6 +216,7 @@ impl Home {
             rules,
             pre_alarms: PreAlarms::default(),
             falls: Falls::default(),
+            daily_life: DailyLife::default(),
             reassurance: Reassurance::default(),
             contacts: Contacts::default(),
             visits: Visits::default(),
@@ -201,8 +226,8 @@ impl Home {
 
     /// A home as a checkpoint left it.
     pub fn restore(rules: HomeRules, snapshot: HomeSnapshot) -> Self {
-        let HomeSnapshot { pre_alarms, falls, reassurance, contacts, visits, evidence } = snapshot;
-        Self { rules, pre_alarms, falls, reassurance, contacts, visits, evidence }
+        let HomeSnapshot { pre_alarms, falls, daily_life, reassurance, contacts, visits, evidence } = snapshot;
+        Self { rules, pre_alarms, falls, daily_life, reassurance, contacts, visits, evidence }
     }
 
     /// What a checkpoint keeps.
@@ -210,6 +235,7 @@ impl Home {
         HomeSnapshot {
             pre_alarms: self.pre_alarms.clone(),
             falls: self.falls.clone(),
+            daily_life: self.daily_life.clone(),
             reassurance: self.reassurance.clone(),
             contacts: self.contacts.clone(),
             visits: self.visits.clone(),
@@ -290,31 +316,42 @@ impl Home {
 
     /// Folds a record that was written, now or before a restart.
     pub fn apply(&mut self, record: &Record) {
+        self.daily_life.seen(&record.at);
         match &record.body {
             Body::Trigger(trigger) => {
                 self.pre_alarms.triggered(trigger);
                 self.falls.triggered(trigger);
+                self.daily_life.triggered(record, trigger, &self.rules);
                 self.reassurance.called(record, trigger);
             }
             Body::PreAlarm(pre_alarm) => {
                 self.pre_alarms.began(record, pre_alarm);
                 self.falls.pre_alarmed(pre_alarm);
+                self.daily_life.pre_alarmed(pre_alarm);
             }
             Body::Cancelled(cancelled) => {
                 if let Some(pre_alarm) = self.pre_alarms.cancelled(cancelled) {
                     self.falls.cancelled(record, pre_alarm);
                 }
+                self.daily_life.cancelled(&record.at, &cancelled.device, cancelled.reason, &self.rules);
             }
             Body::Observed(observed) => {
                 self.falls.observed(record, observed, &self.rules.fall);
+                self.daily_life.observed(&record.at, observed, &self.rules);
                 self.note_evidence(&record.at, observed);
             }
-            Body::Visit(visit) => self.visits.apply(&record.at, visit),
+            Body::Visit(visit) => {
+                self.visits.apply(&record.at, visit);
+                self.daily_life.visited(&record.at, visit);
+            }
+            Body::Concluded(concluded) => self.daily_life.concluded(&record.at, concluded, &self.rules),
             Body::Reassured(reassured) => self.reassurance.was_told(reassured.stage),
             Body::Resolved(resolved) => {
                 self.reassurance.resolved(resolved);
+                self.daily_life.resolved(&resolved.calls);
                 self.contacts.over(|class| self.reassurance.has_call(class));
             }
+            Body::SaidFine(said) => self.daily_life.said_fine(&record.at, &said.device, &self.rules),
             Body::Delivered(delivered) => self.reassurance.delivered(&record.at, delivered),
             Body::Started(_) => self.reassurance.restarted(record.seq),
             Body::Link { up } => self.reassurance.linked(*up),
@@ -323,7 +360,6 @@ impl Home {
             Body::Stopped
             | Body::DeviceListed(_)
             | Body::Played(_)
-            | Body::SaidFine(_)
             | Body::Mains(_)
             | Body::Restored(_)
             | Body::Tested(_) => {}
@@ -335,9 +371,20 @@ impl Home {
         self.pre_alarms
             .deadlines()
             .chain(self.falls.deadlines(&self.rules.fall))
+            .chain(self.daily_life.deadlines(&self.pre_alarms, &self.rules.daily_life))
             .chain(self.reassurance.deadlines(&self.rules.reassurance))
             .chain(self.contacts.deadlines(self.reassurance.unheard(), &self.rules.contacts))
             .min()
+    }
+
+    /// The open orders that the elder waits on, as the centre told them last.
+    pub fn orders(&self) -> impl Iterator<Item = &OrderProgress> {
+        self.reassurance.leased()
+    }
+
+    /// What is known of the elder's day.
+    pub fn daily_life(&self) -> &DailyLife {
+        &self.daily_life
     }
 
     /// Whether a call or a pre-alarm is open.
@@ -354,6 +401,7 @@ impl Home {
     fn woken(&self, now: &Stamp, effects: &mut Vec<Effect>) {
         self.pre_alarms.woken(now, effects);
         self.falls.woken(now, &self.rules.fall, effects);
+        self.daily_life.woken(now, &self.pre_alarms, &self.rules.daily_life, effects);
     }
 
     fn observe(
@@ -423,6 +471,7 @@ impl Home {
             // A visit comes as Input::Visit, graded; the bare observation adds nothing.
             Kind::Visit => {}
         }
+        self.daily_life.observe(now, observation, &self.pre_alarms, &self.rules, effects);
     }
 
     fn note_evidence(&mut self, at: &Stamp, observed: &Observed) {

@@ -415,3 +415,6 @@ fn motion_of_an_unknown_room_does_not_clear_a_suspected_fall() {
         180s told Contacting the centre
     "#]]);
 }
+
+mod any_state;
+mod day;

@@ -204,6 +204,7 @@ impl Watch {
             | Body::ContactsCalled(_)
             | Body::ContactTold(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_)
             | Body::DeviceListed(_)
             | Body::SaidFine(_)
@@ -285,6 +286,7 @@ impl Watch {
                 | Body::ContactTold(_)
                 | Body::Resolved(_)
                 | Body::Link { .. }
+                | Body::Concluded(_)
                 | Body::Delivered(_)
                 | Body::DeviceListed(_)
                 | Body::SaidFine(_)
@@ -392,6 +394,7 @@ impl HomeWatch {
             | Body::ContactsCalled(_)
             | Body::ContactTold(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_)
             | Body::DeviceListed(_)
             | Body::SaidFine(_)

@@ -3,8 +3,10 @@
 
 mod abuse;
 mod baseline;
+mod broker;
 mod centre_link;
 mod command_line;
+mod devices;
 mod external_broker;
 mod home;
 mod hostile_bytes;
@@ -12,3 +14,4 @@ mod rights;
 mod stopping;
 mod stream;
 mod tidy;
+mod week;
