@@ -49,11 +49,11 @@ impl CentreSide {
     pub fn turn_to_next(&mut self, setup: &mut Setup, with_centre: bool) {
         if with_centre && let Some((name, token)) = self.gateways.get(self.next) {
             (setup.gateway, setup.gateway_token) = (name.clone(), token.clone());
-            setup.centre_url = Some(self.base.clone());
+            setup.centre_urls = vec![self.base.clone()];
             self.next += 1;
         } else {
             setup.gateway = GATEWAY.to_owned();
-            setup.centre_url = Some(NOWHERE.to_owned());
+            setup.centre_urls = vec![NOWHERE.to_owned()];
         }
     }
 
