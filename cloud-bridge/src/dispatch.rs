@@ -156,6 +156,7 @@ impl Dispatch {
             | Body::Resolved(_)
             | Body::Link { .. }
             | Body::Concluded(_)
+            | Body::StillQuiet
             | Body::Delivered(_)
             | Body::DeviceListed(_) => false,
         }
@@ -210,6 +211,7 @@ impl Dispatch {
             | Body::Resolved(_)
             | Body::Link { .. }
             | Body::Concluded(_)
+            | Body::StillQuiet
             | Body::Delivered(_)
             | Body::DeviceListed(_)
             | Body::SaidFine(_)
@@ -276,6 +278,7 @@ impl Dispatch {
             | Body::Resolved(_)
             | Body::Link { .. }
             | Body::Concluded(_)
+            | Body::StillQuiet
             | Body::Delivered(_)
             | Body::DeviceListed(_) => {}
         }

@@ -189,7 +189,8 @@ impl Memory {
             | Body::SaidFine(_)
             | Body::Restored(_)
             | Body::Tested(_)
-            | Body::Concluded(_) => {}
+            | Body::Concluded(_)
+            | Body::StillQuiet => {}
         }
     }
 

@@ -205,6 +205,7 @@ impl Watch {
             | Body::ContactTold(_)
             | Body::Link { .. }
             | Body::Concluded(_)
+            | Body::StillQuiet
             | Body::Delivered(_)
             | Body::DeviceListed(_)
             | Body::SaidFine(_)
@@ -287,6 +288,7 @@ impl Watch {
                 | Body::Resolved(_)
                 | Body::Link { .. }
                 | Body::Concluded(_)
+                | Body::StillQuiet
                 | Body::Delivered(_)
                 | Body::DeviceListed(_)
                 | Body::SaidFine(_)
@@ -395,6 +397,7 @@ impl HomeWatch {
             | Body::ContactTold(_)
             | Body::Link { .. }
             | Body::Concluded(_)
+            | Body::StillQuiet
             | Body::Delivered(_)
             | Body::DeviceListed(_)
             | Body::SaidFine(_)
