@@ -156,7 +156,6 @@ impl Dispatch {
             | Body::Resolved(_)
             | Body::Link { .. }
             | Body::Concluded(_)
-            | Body::StillQuiet
             | Body::Delivered(_)
             | Body::DeviceListed(_) => false,
         }
@@ -211,7 +210,6 @@ impl Dispatch {
             | Body::Resolved(_)
             | Body::Link { .. }
             | Body::Concluded(_)
-            | Body::StillQuiet
             | Body::Delivered(_)
             | Body::DeviceListed(_)
             | Body::SaidFine(_)
@@ -278,7 +276,6 @@ impl Dispatch {
             | Body::Resolved(_)
             | Body::Link { .. }
             | Body::Concluded(_)
-            | Body::StillQuiet
             | Body::Delivered(_)
             | Body::DeviceListed(_) => {}
         }

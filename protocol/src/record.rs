@@ -341,8 +341,6 @@ pub enum Body {
     ContactTold(ContactTold),
     /// The rules concluded where the elder is, or that a visit is over.
     Concluded(Concluded),
-    /// Nothing was heard for another while; stays on this disk, so that after a power cut the quiet goes on from here.
-    StillQuiet,
 }
 
 /// Where a record goes and how soon it must be safe.
@@ -378,7 +376,7 @@ impl Body {
             | Self::Restored(_)
             | Self::Tested(_)
             | Self::Concluded(_) => Route::Routine,
-            Self::Delivered(_) | Self::DeviceListed(_) | Self::StillQuiet => Route::Local,
+            Self::Delivered(_) | Self::DeviceListed(_) => Route::Local,
         }
     }
 

@@ -72,7 +72,6 @@ pub fn frontier(rules: &HomeRules) -> Vec<Setting> {
             learn(rules, budget);
             rules.daily_life.inactivity.learned_ms_max = 15 * HOUR_MS;
             rules.daily_life.inactivity.hours_vary_minutes = 240;
-            rules.daily_life.away.learned_ms_max = 14 * 24 * HOUR_MS;
         }));
     }
     settings.push(setting("8 h, out 4 h or 21:00".into(), Family::Unlearned, true, &|rules| {

@@ -189,8 +189,7 @@ impl Memory {
             | Body::SaidFine(_)
             | Body::Restored(_)
             | Body::Tested(_)
-            | Body::Concluded(_)
-            | Body::StillQuiet => {}
+            | Body::Concluded(_) => {}
         }
     }
 

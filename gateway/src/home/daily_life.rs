@@ -111,8 +111,7 @@ impl DailyLife {
         self.away.woken(now, &rules.away, effects);
         let before = effects.len();
         self.inactivity.woken(now, self.away.absence(), pre_alarms, &rules.inactivity, effects);
-        let asks = |Effect::Record(body): &Effect| matches!(body, Body::PreAlarm(_));
-        if !effects.iter().skip(before).any(asks) {
+        if effects.len() == before {
             self.dwell.woken(now, pre_alarms, &rules.dwell, effects);
         }
     }

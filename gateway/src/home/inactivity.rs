@@ -17,9 +17,6 @@ use super::{Deadline, Effect, lifecycle};
 /// The message key that an alarm of this rule carries: it came from no message.
 const KEY: &str = "quiet";
 
-/// A quiet is noted this often, milliseconds: a power cut forgets no more of it.
-const NOTED_EVERY_MS: u64 = 30 * 60_000;
-
 /// Times of the inactivity rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InactivityRules {
@@ -137,13 +134,7 @@ impl Inactivity {
                 test: false,
             })));
         }
-        let Some(quiet) = &self.quiet else { return };
-        if quiet.since.unseen_due_ms(NOTED_EVERY_MS).is_some_and(|due_ms| now.uptime_ms >= due_ms) {
-            effects.push(Effect::Record(Body::StillQuiet));
-        }
-        if self.asked {
-            return;
-        }
+        let Some(quiet) = self.quiet.as_ref().filter(|_| !self.asked) else { return };
         let (since, limit) = judged(quiet, absence);
         if since.elapsed_ms(now) >= limit.ms && !pre_alarms.is_running(TriggerKind::Inactivity) {
             effects.push(Effect::Record(Body::PreAlarm(PreAlarm {
@@ -271,9 +262,7 @@ impl Inactivity {
             since.due_ms(limit.ms).map(|due_ms| (due_ms, Deadline::QuietTooLong))
         });
         let contact = self.raised.as_ref().and_then(|raised| raised.since.due_ms(rules.no_contact_ms));
-        let noted = self.quiet.as_ref().and_then(|quiet| quiet.since.unseen_due_ms(NOTED_EVERY_MS));
-        let noted = noted.map(|due_ms| (due_ms, Deadline::QuietNoted));
-        limit.into_iter().chain(noted).chain(contact.map(|due_ms| (due_ms, Deadline::NoContact)))
+        limit.into_iter().chain(contact.map(|due_ms| (due_ms, Deadline::NoContact)))
     }
 }
 

@@ -161,8 +161,6 @@ pub enum Deadline {
     PresumedOut,
     /// A quiet or an absence is too long.
     QuietTooLong,
-    /// A quiet goes on, which is noted against a power cut.
-    QuietNoted,
     /// There was no contact after an inactivity alarm.
     NoContact,
     /// A stay in bathroom or bed is too long.
@@ -362,7 +360,6 @@ impl Home {
             Body::Stopped
             | Body::DeviceListed(_)
             | Body::Played(_)
-            | Body::StillQuiet
             | Body::Mains(_)
             | Body::Restored(_)
             | Body::Tested(_) => {}

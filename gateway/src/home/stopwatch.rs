@@ -62,11 +62,6 @@ impl Stopwatch {
         self.from_ms.map(|from_ms| from_ms.saturating_add(ms.saturating_sub(self.banked_ms)))
     }
 
-    /// Uptime of its boot at which no record will have shown it for `ms`; none while it stands still.
-    pub fn unseen_due_ms(&self, ms: u64) -> Option<u64> {
-        self.from_ms.map(|_| self.seen_ms.saturating_add(ms))
-    }
-
     /// Whether it has run in one stretch, so that it agrees with the wall clock.
     pub fn is_whole(&self) -> bool {
         self.banked_ms == 0

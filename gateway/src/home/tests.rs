@@ -52,10 +52,7 @@ impl Bench {
                 Body::Resolved(r) => format!("{} call(s) resolved", r.calls.len()),
                 other => format!("{other:?}"),
             };
-            // That a quiet goes on is noted for a power cut, and tells a reader nothing.
-            if body != Body::StillQuiet {
-                let _ = writeln!(self.transcript, "{secs}s record {line}");
-            }
+            let _ = writeln!(self.transcript, "{secs}s record {line}");
             let record = self.chain.seal(self.now, None, body).unwrap();
             self.home.apply(&record);
             self.unsynced = record.seq;

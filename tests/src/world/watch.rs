@@ -205,7 +205,6 @@ impl Watch {
             | Body::ContactTold(_)
             | Body::Link { .. }
             | Body::Concluded(_)
-            | Body::StillQuiet
             | Body::Delivered(_)
             | Body::DeviceListed(_)
             | Body::SaidFine(_)
@@ -288,7 +287,6 @@ impl Watch {
                 | Body::Resolved(_)
                 | Body::Link { .. }
                 | Body::Concluded(_)
-                | Body::StillQuiet
                 | Body::Delivered(_)
                 | Body::DeviceListed(_)
                 | Body::SaidFine(_)
@@ -397,7 +395,6 @@ impl HomeWatch {
             | Body::ContactTold(_)
             | Body::Link { .. }
             | Body::Concluded(_)
-            | Body::StillQuiet
             | Body::Delivered(_)
             | Body::DeviceListed(_)
             | Body::SaidFine(_)

@@ -25,7 +25,6 @@ pub(in crate::world) fn name(body: &Body) -> String {
         Body::Link { up } => format!("link {}", if *up { "up" } else { "down" }),
         Body::Delivered(d) => format!("delivered to {}", d.low_water),
         Body::Concluded(c) => format!("concluded {}: {}", word(&c.standing), word(&c.reason)),
-        Body::StillQuiet => "still quiet".into(),
         Body::DeviceListed(d) => format!("listed {}", d.device),
         Body::SaidFine(s) => format!("\"I'm fine\" said with {}", s.device),
         Body::Mains(m) => format!("mains {} by {}", if m.present { "back" } else { "lost" }, m.device),
