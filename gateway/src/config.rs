@@ -8,8 +8,10 @@ use protocol::ids::GatewayId;
 use protocol::settings::{Problem, Reading, Table};
 use protocol::visit::Datum;
 
+use crate::contacts::ContactSettings;
 use crate::decode::{DecoderConfig, Role, UnknownDevices};
 use crate::engine::EngineLimits;
+use crate::home::daily_life::DailyLifeRules;
 use crate::home::fall::FallRules;
 use crate::home::reassurance::ReassuranceRules;
 use crate::home::visit::VisitRules;
@@ -20,8 +22,13 @@ use crate::intake::external::ExternalBroker;
 use crate::journal::JournalLimits;
 use crate::outbox::OutboxTimes;
 
+mod contacts;
+mod daily_life;
 mod intake;
+mod outputs;
 mod rules;
+
+pub use self::outputs::{OutputsConfig, SilentHours};
 
 /// Shortest secret, characters.
 const SECRET_CHARS_MIN: usize = 32;
@@ -52,6 +59,10 @@ pub struct GatewayConfig {
     pub journal: JournalLimits,
     /// Where `/healthz`, `/metrics` and `/v1/history` are served.
     pub status_listen: SocketAddr,
+    /// What tells the elder, and what is wired to this machine.
+    pub outputs: OutputsConfig,
+    /// Who is told when the centre is not reached.
+    pub contacts: ContactSettings,
 }
 
 /// The way to the centre.
@@ -109,7 +120,12 @@ impl GatewayConfig {
         let intake = intake::read(reading, root, &decoder, gateway.as_ref());
         home(reading, root, &mut home_rules);
         visits(reading, root, &mut home_rules.visit);
+        let outputs = OutputsConfig::read(reading, root, &mut decoder, &mut home_rules);
+        daily_life::read(reading, root, &mut home_rules.daily_life);
         let (outbox, mut limits) = times(reading, root, &mut home_rules);
+        // The siren comes with the messages, and after "not connected".
+        let contacts = contacts::read(reading, root, &mut home_rules.contacts);
+        home_rules.reassurance.outcry_ms = home_rules.contacts.wait_ms;
         let journal = journal(reading, root);
         limits.segment_bytes = journal.segment_bytes;
         let mut status = root.table(reading, "status");
@@ -126,7 +142,22 @@ impl GatewayConfig {
             limits,
             journal,
             status_listen,
+            outputs,
+            contacts,
         })
+    }
+
+    /// Reads the rules of an elder's day alone, as they stand in a configuration.
+    ///
+    /// # Errors
+    /// Every problem of the text, by line.
+    pub fn read_daily_life(text: &str) -> Result<DailyLifeRules, Vec<Problem>> {
+        let (mut reading, mut root) = Reading::start(text);
+        let mut rules = DailyLifeRules::default();
+        daily_life::read(&mut reading, &mut root, &mut rules);
+        root.finish(&mut reading);
+        let problems = reading.into_problems();
+        if problems.is_empty() { Ok(rules) } else { Err(problems) }
     }
 
     /// What an installer should know although the configuration is valid.
@@ -140,11 +171,22 @@ impl GatewayConfig {
             advice
                 .push("a fall sensor without an `im_fine` button: a false fall cannot be cancelled in the home".into());
         }
+        if ![Role::Motion, Role::Presence, Role::Bed, Role::Door].into_iter().any(has) {
+            advice.push("no sensor sees the elder move: a quiet home is never noticed".into());
+        } else if !has(Role::ExitDoor) {
+            advice.push("no `exit_door`: every absence counts as a quiet home and brings a call".into());
+        }
         if self.rules.visit.home.is_none() {
             advice.push("no `home.latitude` and `home.longitude`: check-ins cannot be located".into());
         }
         if self.rules.visit.code_secret.is_none() {
             advice.push("no `visits.code_secret`: presence codes are off and no visit by code can be proven".into());
+        }
+        if self.outputs.voice.is_none() && self.outputs.devices.is_empty() && self.outputs.pins.is_empty() {
+            advice.push("no [voice], [[output]] or [[gpio.output]]: the elder is told by MQTT displays alone".into());
+        }
+        if self.contacts.numbers.is_empty() {
+            advice.push("no [contacts]: while the centre is not reached nobody outside the home is told".into());
         }
         if self.centre.paths.len() < 2 {
             advice.push("one path to the centre: when it fails nothing goes out until it is back".into());
@@ -255,6 +297,7 @@ fn devices<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, decoder: &mut De
 fn home<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRules) {
     let mut table = root.table(reading, "home");
     rules.utc_offset_minutes = table.signed(reading, "utc_offset_minutes", -720..=840, 480) as i32;
+    rules.daily_life.elders = table.number(reading, "elders", 1..=4, 1) as u8;
     let rules = &mut rules.visit;
     let latitude = table.decimal(reading, "latitude", -90.0..=90.0);
     let longitude = table.decimal(reading, "longitude", -180.0..=180.0);
@@ -309,7 +352,8 @@ fn times<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRu
         follow_up_ms: secs("fall_follow_up_secs", 300..=3_600, 900),
         second_fall_ms: secs("second_fall_secs", 300..=7_200, 1_800),
     };
-    rules.reassurance = ReassuranceRules { centre_wait_ms: secs("centre_wait_secs", 5..=60, 30) };
+    rules.reassurance =
+        ReassuranceRules { centre_wait_ms: secs("centre_wait_secs", 5..=60, 30), ..ReassuranceRules::default() };
     table.finish(reading);
     let mut table = root.table(reading, "uplink");
     let outbox =

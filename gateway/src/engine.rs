@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use protocol::downlink::DownlinkAnswer;
 use protocol::observation::Reading;
-use protocol::record::{Body, ChainHead, Delivery, Reassured, Record, Route, Stamp};
+use protocol::record::{Body, ChainHead, Delivery, Played, Reassured, Record, Route, Stamp};
 use protocol::stage::Stage;
 use protocol::uplink::UplinkAnswer;
 
 use crate::decode::{Decoder, Heard as DecodeInput, Seen};
+use crate::home::local_time::LocalTime;
 use crate::home::{Effect, Home, Input, Telling};
 use crate::jitter::Jitter;
 use crate::outbox::{Outbox, Post};
@@ -103,6 +104,12 @@ impl Engine {
             Completion::Sent { request, outcome } => self.sent(now, request, outcome, commands),
             Completion::Polled(outcome) => self.polled(now, outcome, commands),
             Completion::Told { stage, shown } => self.record(now, None, Body::Reassured(Reassured { stage, shown })),
+            Completion::Played { output, stage, outcome } => {
+                self.record(now, None, Body::Played(Played { output, stage, outcome }));
+            }
+            Completion::Contacted { told, result } => {
+                self.handle(now, None, &Input::Contacted { told, result }, commands);
+            }
             Completion::Woken => self.handle(now, None, &Input::Woken, commands),
             Completion::Stopping => {
                 self.stopping = true;
@@ -216,9 +223,15 @@ impl Engine {
             self.record(now, delivery.cloned(), body);
             self.pending_urgent |= emergency;
         }
-        if let Some(Telling { stage, again }) = self.home.telling(&at) {
+        self.tell(&at, commands);
+    }
+
+    /// Tells the elder, and the contacts, what the state after the last record asks for.
+    fn tell(&mut self, at: &Stamp, commands: &mut Vec<Command>) {
+        if let Some(Telling { stage, again }) = self.home.telling(at) {
             commands.push(Command::Tell { stage, again });
         }
+        commands.extend(self.home.contacting(at).into_iter().map(Command::Contact));
     }
 
     /// Seals a record, folds it and queues it for the journal.
@@ -322,6 +335,8 @@ impl Engine {
         }
         if self.downlink.went_down(now, &self.limits) {
             self.record(now, None, Body::Link { up: false });
+            let at = self.stamp(now);
+            self.tell(&at, commands);
         }
         let slow = self.limits.write_slow_ms;
         if let Some(writing) = &mut self.writing
@@ -382,6 +397,11 @@ impl Engine {
             centre_up: self.downlink.is_up(),
             wall_trusted: self.downlink.wall_trusted(now),
         }
+    }
+
+    /// The home's own time of day; none while the wall clock is not confirmed.
+    pub fn local_time(&self, now: &Now) -> Option<LocalTime> {
+        LocalTime::of(&self.stamp(now), self.home.rules().utc_offset_minutes)
     }
 
     /// Records sealed and not yet on their way to the disk.

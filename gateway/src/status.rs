@@ -4,16 +4,17 @@
 
 use std::fmt::Write as _;
 
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, put};
 use axum::{Json, Router};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use crate::driver::{Answer, Question, ask};
+use crate::gpio::SimulatedPins;
 use crate::history::History;
 
 /// Most records of one history page.
@@ -23,6 +24,7 @@ const HISTORY_MAX: usize = 1_000;
 struct Status {
     questions: mpsc::Sender<Question>,
     history: History,
+    pins: Option<SimulatedPins>,
 }
 
 /// Serves until `stop` turns true.
@@ -30,14 +32,19 @@ pub async fn serve(
     listener: TcpListener,
     questions: mpsc::Sender<Question>,
     history: History,
+    pins: Option<SimulatedPins>,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut router = Router::new().route("/healthz", get(healthz)).route("/metrics", get(metrics));
     // Records say where the elder moves and when; without a sign-in they stay on this machine.
     if listener.local_addr().is_ok_and(|address| address.ip().is_loopback()) {
         router = router.route("/v1/history", get(latest));
+        // Driving a pin is pressing a button: only in memory, and only from this machine.
+        if pins.is_some() {
+            router = router.route("/v1/pins", get(levels)).route("/v1/pins/{pin}", put(drive));
+        }
     }
-    let router = router.with_state(Status { questions, history });
+    let router = router.with_state(Status { questions, history, pins });
     let stopped = async move {
         let _ = stop.wait_for(|stop| *stop).await;
     };
@@ -65,7 +72,11 @@ async fn healthz(State(status): State<Status>) -> Response {
 async fn metrics(State(status): State<Status>) -> Response {
     match ask(&status.questions).await {
         Ok(answer) => {
-            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], exposition(&answer)).into_response()
+            let mut text = exposition(&answer);
+            if let Some(pins) = &status.pins {
+                text.push_str(&pin_levels(pins));
+            }
+            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
         }
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
@@ -79,6 +90,41 @@ struct HistoryQuery {
 async fn latest(State(status): State<Status>, Query(query): Query<HistoryQuery>) -> Response {
     let limit = query.limit.unwrap_or(100).min(HISTORY_MAX);
     Json(status.history.latest(limit).await).into_response()
+}
+
+/// The levels of simulated pins.
+async fn levels(State(status): State<Status>) -> Response {
+    let pins = status.pins.map(|pins| pins.levels()).unwrap_or_default();
+    let pins: Vec<_> = pins
+        .into_iter()
+        .map(|(pin, input, high)| {
+            serde_json::json!({ "pin": pin, "direction": if input { "in" } else { "out" }, "level": u8::from(high) })
+        })
+        .collect();
+    Json(pins).into_response()
+}
+
+#[derive(Deserialize)]
+struct Level {
+    level: u8,
+}
+
+/// Drives a simulated input.
+async fn drive(State(status): State<Status>, Path(pin): Path<u8>, Json(level): Json<Level>) -> StatusCode {
+    match status.pins {
+        Some(pins) if pins.drive(pin, level.level != 0) => StatusCode::NO_CONTENT,
+        Some(_) | None => StatusCode::NOT_FOUND,
+    }
+}
+
+fn pin_levels(pins: &SimulatedPins) -> String {
+    let name = "gateway_simulated_pin_high";
+    let mut text = format!("# HELP {name} 1 when a simulated GPIO pin is high.\n# TYPE {name} gauge\n");
+    for (pin, input, high) in pins.levels() {
+        let direction = if input { "in" } else { "out" };
+        let _ = writeln!(text, "{name}{{pin=\"{pin}\",direction=\"{direction}\"}} {}", u8::from(high));
+    }
+    text
 }
 
 /// The Prometheus text format.

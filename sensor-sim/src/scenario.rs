@@ -31,6 +31,8 @@ pub(crate) fn only_the_world(act: &str) -> String {
 pub struct Scenario {
     /// The devices of the home, in the order written.
     pub home: Vec<HomeDevice>,
+    /// Settings of the gateway that differ from its defaults, as written; whoever runs the gateway reads them.
+    pub rules: Option<String>,
     /// Time of day at which it starts; that of the first step where it has one, else 08:00.
     pub starts_at: Duration,
     /// The steps, none earlier than the one before.
@@ -280,6 +282,12 @@ pub enum WorldAct {
 pub enum Deed {
     /// Takes it.
     Claims,
+    /// Gives it back.
+    Releases,
+    /// Says that the responder cannot come.
+    Withdraws,
+    /// Knows that help is in the home.
+    Confirms,
     /// Sends a responder.
     Dispatches(String),
     /// Writes a note.

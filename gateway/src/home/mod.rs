@@ -9,21 +9,32 @@ use std::collections::BTreeMap;
 use protocol::downlink::OrderProgress;
 use protocol::ids::LocalKey;
 use protocol::observation::{Kind, Observation, Reading};
-use protocol::record::{Body, MainsSupply, Observed, Record, SaidFine, Stamp, Trigger};
+use protocol::record::{Body, ContactResult, MainsSupply, Observed, Record, SaidFine, Stamp, Trigger};
 use protocol::stage::Stage;
-use protocol::trigger::{Reason, TriggerKind};
+use protocol::trigger::{OrderClass, Reason, TriggerKind};
 use serde::{Deserialize, Serialize};
 
+use self::contacts::{ContactRules, Contacting, Contacts};
+use self::daily_life::{DailyLife, DailyLifeRules};
 use self::fall::{FallRules, Falls};
 use self::pre_alarm::PreAlarms;
-use self::reassurance::{Reassurance, ReassuranceRules};
+use self::reassurance::{Around, Reassurance, ReassuranceRules};
 use self::visit::{HomeEvidence, VisitRules, Visits};
 use crate::decode::{Role, VisitMessage};
 
+pub mod away;
+pub mod caregiver;
+pub mod chatter;
+pub mod contacts;
+pub mod daily_life;
+pub mod dwell;
 pub mod fall;
+pub mod inactivity;
 pub mod local_time;
 pub mod pre_alarm;
 pub mod reassurance;
+pub mod rhythm;
+pub mod stopwatch;
 pub mod visit;
 
 /// What one home's rules are told at commissioning.
@@ -35,8 +46,12 @@ pub struct HomeRules {
     pub devices: BTreeMap<String, Place>,
     /// Falls and their pre-alarms.
     pub fall: FallRules,
+    /// Quiet, absences, visits and long stays.
+    pub daily_life: DailyLifeRules,
     /// What the elder is told and when.
     pub reassurance: ReassuranceRules,
+    /// Who is told when the centre is not reached.
+    pub contacts: ContactRules,
     /// Check-ins and check-outs.
     pub visit: VisitRules,
 }
@@ -48,7 +63,9 @@ impl Default for HomeRules {
             utc_offset_minutes: 480,
             devices: BTreeMap::new(),
             fall: FallRules::default(),
+            daily_life: DailyLifeRules::default(),
             reassurance: ReassuranceRules::default(),
+            contacts: ContactRules::default(),
             visit: VisitRules::default(),
         }
     }
@@ -102,6 +119,13 @@ pub enum Input<'a> {
         /// How long it holds, milliseconds.
         lease_ms: u64,
     },
+    /// What came of a message to a contact.
+    Contacted {
+        /// The message.
+        told: Contacting,
+        /// What came of it.
+        result: ContactResult,
+    },
     /// The program started; everything known was applied before.
     Started,
     /// A deadline may have passed.
@@ -133,10 +157,24 @@ pub enum Deadline {
     FallWarningEnds,
     /// A cancelled fall was followed by stillness.
     FallFollowUpEnds,
+    /// Quiet after the exit door: presumed out.
+    PresumedOut,
+    /// A quiet or an absence is too long.
+    QuietTooLong,
+    /// There was no contact after an inactivity alarm.
+    NoContact,
+    /// A stay in bathroom or bed is too long.
+    StaysTooLong,
+    /// A visit no longer stills the elder's clock.
+    VisitEnds,
     /// The centre has not received a press in time.
     CentreNotReached,
     /// What the centre said no longer holds.
     LeaseEnds,
+    /// A call has been without receipt for so long that the contacts are told.
+    ContactsWait,
+    /// A contact is to be tried, or tried again.
+    ContactDue,
 }
 
 /// One home's rules and what they know.
@@ -145,7 +183,9 @@ pub struct Home {
     rules: HomeRules,
     pre_alarms: PreAlarms,
     falls: Falls,
+    daily_life: DailyLife,
     reassurance: Reassurance,
+    contacts: Contacts,
     visits: Visits,
     evidence: Evidence,
 }
@@ -162,7 +202,9 @@ struct Evidence {
 pub struct HomeSnapshot {
     pre_alarms: PreAlarms,
     falls: Falls,
+    daily_life: DailyLife,
     reassurance: Reassurance,
+    contacts: Contacts,
     visits: Visits,
     evidence: Evidence,
 }
@@ -174,7 +216,9 @@ impl Home {
             rules,
             pre_alarms: PreAlarms::default(),
             falls: Falls::default(),
+            daily_life: DailyLife::default(),
             reassurance: Reassurance::default(),
+            contacts: Contacts::default(),
             visits: Visits::default(),
             evidence: Evidence::default(),
         }
@@ -182,8 +226,8 @@ impl Home {
 
     /// A home as a checkpoint left it.
     pub fn restore(rules: HomeRules, snapshot: HomeSnapshot) -> Self {
-        let HomeSnapshot { pre_alarms, falls, reassurance, visits, evidence } = snapshot;
-        Self { rules, pre_alarms, falls, reassurance, visits, evidence }
+        let HomeSnapshot { pre_alarms, falls, daily_life, reassurance, contacts, visits, evidence } = snapshot;
+        Self { rules, pre_alarms, falls, daily_life, reassurance, contacts, visits, evidence }
     }
 
     /// What a checkpoint keeps.
@@ -191,7 +235,9 @@ impl Home {
         HomeSnapshot {
             pre_alarms: self.pre_alarms.clone(),
             falls: self.falls.clone(),
+            daily_life: self.daily_life.clone(),
             reassurance: self.reassurance.clone(),
+            contacts: self.contacts.clone(),
             visits: self.visits.clone(),
             evidence: self.evidence,
         }
@@ -204,7 +250,15 @@ impl Home {
 
     /// What the elder should be hearing now.
     pub fn stage(&self, now: &Stamp) -> Stage {
-        self.reassurance.stage(now, self.pre_alarms.is_any_running(), &self.rules.reassurance)
+        self.reassurance.stage(now, self.around(), &self.rules.reassurance)
+    }
+
+    /// What else of the home bears on the stage.
+    fn around(&self) -> Around {
+        Around {
+            pre_alarm_running: self.pre_alarms.is_any_running(),
+            contacts_called: self.contacts.called(OrderClass::Emergency),
+        }
     }
 
     /// Decides what `input` means at `now`.
@@ -237,11 +291,13 @@ impl Home {
                 self.reassurance.progress(now, *ver, orders, *lease_ms, &mut effects);
             }
             Input::Started => {
-                self.reassurance.starts(now, self.pre_alarms.is_any_running(), &self.rules.reassurance);
+                self.reassurance.starts(now, self.around(), &self.rules.reassurance);
                 self.woken(now, &mut effects);
             }
+            Input::Contacted { told, result } => self.contacts.answered(told, *result, &mut effects),
             Input::Woken => self.woken(now, &mut effects),
         }
+        self.contacts.decide(now, self.reassurance.unheard(), &self.rules.contacts, &mut effects);
         effects
     }
 
@@ -252,36 +308,58 @@ impl Home {
         self.reassurance.tell(now, stage).map(|again| Telling { stage, again })
     }
 
+    /// The messages to contacts that are to go out now; asked like [`Home::telling`].
+    #[must_use]
+    pub fn contacting(&mut self, now: &Stamp) -> Vec<Contacting> {
+        self.contacts.contacting(now, self.reassurance.unheard(), &self.rules.contacts)
+    }
+
     /// Folds a record that was written, now or before a restart.
     pub fn apply(&mut self, record: &Record) {
+        self.daily_life.seen(&record.at);
         match &record.body {
             Body::Trigger(trigger) => {
                 self.pre_alarms.triggered(trigger);
                 self.falls.triggered(trigger);
+                self.daily_life.triggered(record, trigger, &self.rules);
                 self.reassurance.called(record, trigger);
             }
             Body::PreAlarm(pre_alarm) => {
                 self.pre_alarms.began(record, pre_alarm);
                 self.falls.pre_alarmed(pre_alarm);
+                self.daily_life.pre_alarmed(pre_alarm);
             }
             Body::Cancelled(cancelled) => {
                 if let Some(pre_alarm) = self.pre_alarms.cancelled(cancelled) {
                     self.falls.cancelled(record, pre_alarm);
                 }
+                self.daily_life.cancelled(&record.at, &cancelled.device, cancelled.reason, &self.rules);
             }
             Body::Observed(observed) => {
                 self.falls.observed(record, observed, &self.rules.fall);
+                self.daily_life.observed(&record.at, observed, &self.rules);
                 self.note_evidence(&record.at, observed);
             }
-            Body::Visit(visit) => self.visits.apply(&record.at, visit),
+            Body::Visit(visit) => {
+                self.visits.apply(&record.at, visit);
+                self.daily_life.visited(&record.at, visit);
+            }
+            Body::Concluded(concluded) => self.daily_life.concluded(&record.at, concluded, &self.rules),
             Body::Reassured(reassured) => self.reassurance.was_told(reassured.stage),
-            Body::Resolved(resolved) => self.reassurance.resolved(resolved),
+            Body::Resolved(resolved) => {
+                self.reassurance.resolved(resolved);
+                self.daily_life.resolved(&resolved.calls);
+                self.contacts.over(|class| self.reassurance.has_call(class));
+            }
+            Body::SaidFine(said) => self.daily_life.said_fine(&record.at, &said.device, &self.rules),
             Body::Delivered(delivered) => self.reassurance.delivered(&record.at, delivered),
             Body::Started(_) => self.reassurance.restarted(record.seq),
+            Body::Link { up } => self.reassurance.linked(*up),
+            Body::ContactsCalled(called) => self.contacts.begun(record, called),
+            Body::ContactTold(told) => self.contacts.told(record, told),
             Body::Stopped
-            | Body::Link { .. }
             | Body::DeviceListed(_)
-            | Body::SaidFine(_)
+            | Body::Played(_)
             | Body::Mains(_)
             | Body::Restored(_)
             | Body::Tested(_) => {}
@@ -293,8 +371,15 @@ impl Home {
         self.pre_alarms
             .deadlines()
             .chain(self.falls.deadlines(&self.rules.fall))
+            .chain(self.daily_life.deadlines(&self.pre_alarms, &self.rules.daily_life))
             .chain(self.reassurance.deadlines(&self.rules.reassurance))
+            .chain(self.contacts.deadlines(self.reassurance.unheard(), &self.rules.contacts))
             .min()
+    }
+
+    /// What is known of the elder's day.
+    pub fn daily_life(&self) -> &DailyLife {
+        &self.daily_life
     }
 
     /// Whether a call or a pre-alarm is open.
@@ -311,6 +396,7 @@ impl Home {
     fn woken(&self, now: &Stamp, effects: &mut Vec<Effect>) {
         self.pre_alarms.woken(now, effects);
         self.falls.woken(now, &self.rules.fall, effects);
+        self.daily_life.woken(now, &self.pre_alarms, &self.rules.daily_life, effects);
     }
 
     fn observe(
@@ -380,6 +466,7 @@ impl Home {
             // A visit comes as Input::Visit, graded; the bare observation adds nothing.
             Kind::Visit => {}
         }
+        self.daily_life.observe(now, observation, &self.pre_alarms, &self.rules, effects);
     }
 
     fn note_evidence(&mut self, at: &Stamp, observed: &Observed) {

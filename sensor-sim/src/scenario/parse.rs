@@ -16,6 +16,7 @@ const STEPS_MAX: usize = 100_000;
 enum Section {
     Before,
     Home,
+    Rules,
     Steps,
 }
 
@@ -25,6 +26,7 @@ pub(super) fn parse(text: &str) -> Result<Scenario, Vec<Problem>> {
     let mut times = Times::default();
     let mut steps: Vec<Step> = Vec::new();
     let mut expect = None;
+    let mut rules: Option<String> = None;
     let mut section = Section::Before;
     let mut seen = BTreeSet::new();
     let mut offset = 0;
@@ -35,19 +37,25 @@ pub(super) fn parse(text: &str) -> Result<Scenario, Vec<Problem>> {
         let mut note = |text: String| problems.push(Problem { line: number, key: String::new(), text });
         let heading = line.split('#').next().unwrap_or_default().trim_end();
         match heading {
-            "home" | "steps" | "expect" if !seen.insert(heading) => {
+            "home" | "rules" | "steps" | "expect" if !seen.insert(heading) => {
                 note(format!("there is a second section `{heading}`; put all of it under the first"));
             }
             "home" => section = Section::Home,
+            "rules" => {
+                section = Section::Rules;
+                rules = Some(String::new());
+            }
             "steps" => section = Section::Steps,
             "expect" => {
                 expect = text.get(offset..).map(str::to_owned);
                 break;
             }
+            _ if section == Section::Rules => rules.get_or_insert_default().push_str(line),
             _ => match cut(line) {
                 Err(text) => note(text),
                 Ok(words) if words.is_empty() => {}
                 Ok(words) => match section {
+                    Section::Rules => {}
                     Section::Before => note("begin with a line `home`, then the devices, then a line `steps`".into()),
                     Section::Home => match device(&words, &home) {
                         Ok(device) => home.push(device),
@@ -73,7 +81,7 @@ pub(super) fn parse(text: &str) -> Result<Scenario, Vec<Problem>> {
         return Err(problems);
     }
     let starts_at = times.starts_at.unwrap_or(STARTS_AT);
-    Ok(Scenario { home, starts_at, steps, expect })
+    Ok(Scenario { home, rules, starts_at, steps, expect })
 }
 
 /// Start of a scenario whose first step gives no time of day.

@@ -20,6 +20,9 @@ impl fmt::Display for Scenario {
                 None => writeln!(f)?,
             }
         }
+        if let Some(rules) = &self.rules {
+            write!(f, "rules\n{rules}")?;
+        }
         writeln!(f, "steps")?;
         let mut last = Duration::ZERO;
         for (index, step) in self.steps.iter().enumerate() {
@@ -202,6 +205,9 @@ impl fmt::Display for WorldAct {
                 write!(f, "{} ", written(who, VERBS))?;
                 match deed {
                     Deed::Claims => f.write_str("claims")?,
+                    Deed::Releases => f.write_str("releases")?,
+                    Deed::Withdraws => f.write_str("withdraws")?,
+                    Deed::Confirms => f.write_str("confirms")?,
                     Deed::Dispatches(responder) => write!(f, "dispatches {}", in_quotes(responder))?,
                     Deed::Notes(note) => write!(f, "notes {}", in_quotes(note))?,
                     Deed::Closes { code, outcome } => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cloud_bridge::centre::{Answer, CommandRequest, Request};
 use cloud_bridge::dispatch::{Act as DeskDeed, Operator};
 use cloud_bridge::store::{FeedItem, OrderFilter, Reads};
+use gateway::config::GatewayConfig;
 use gateway::home::visit::Visits;
 use gateway::journal::sim_storage::CrashModel;
 use protocol::feed::OrderState;
@@ -40,8 +41,17 @@ pub(super) struct Running {
 pub fn play(text: &str) -> Result<String, String> {
     let scenario = Scenario::parse(text)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
-    let town = Arc::new(Town::of(&scenario.home, false));
     let starts_at_ms = u64::try_from(scenario.starts_at.as_millis()).unwrap_or(0);
+    let mut town = Town::of(&scenario.home, false);
+    let rules = &mut town.engine.rules;
+    // The home's own clock shows the scenario's times.
+    let starts_at_minutes = i32::try_from(starts_at_ms.saturating_sub(BEFORE_MS) / 60_000).unwrap_or(0);
+    rules.utc_offset_minutes = if starts_at_minutes > 840 { starts_at_minutes - 1_440 } else { starts_at_minutes };
+    if let Some(text) = &scenario.rules {
+        rules.daily_life = GatewayConfig::read_daily_life(text)
+            .map_err(|problems| problems.iter().map(|problem| format!("rules: {problem}\n")).collect::<String>())?;
+    }
+    let town = Arc::new(town);
     let config = WorldConfig { seed: 1, homes: 1, days: 0, faults: Faults::None, detail: Detail::Story };
     let mut world = World::new(config, Arc::clone(&town));
     // A day ahead, so that the time before the first step is never negative.
@@ -246,6 +256,9 @@ impl World {
         };
         let act = match deed {
             Deed::Claims => DeskDeed::Claim,
+            Deed::Releases => DeskDeed::Release,
+            Deed::Withdraws => DeskDeed::Withdraw,
+            Deed::Confirms => DeskDeed::OnScene,
             Deed::Dispatches(responder) => DeskDeed::Dispatch { responder },
             Deed::Notes(text) => DeskDeed::Note { text },
             Deed::Closes { code, outcome } => DeskDeed::Close { code: Some(code), outcome, note: None },

@@ -112,6 +112,7 @@ fn template_day(devices: &[Device], names: &[String], exits: &[String], day: u64
 
 fn engine(home: &[HomeDevice]) -> EngineConfig {
     let mut rules = HomeRules::default();
+    rules.contacts.contacts = 2;
     let mut decoder = DecoderConfig { unknown_devices: UnknownDevices::JoinedOnly, ..DecoderConfig::without_home() };
     for entry in home {
         let role = role(entry.kind);

@@ -9,3 +9,4 @@ mod rights;
 mod stopping;
 mod stream;
 mod tidy;
+mod week;

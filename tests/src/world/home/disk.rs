@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use gateway::engine::Completion;
-use protocol::record::{Record, Route};
+use protocol::record::{Body, Record, Route};
 
 use super::super::faults::Death;
 use super::super::{Detail, Due, World, watch};
@@ -54,7 +54,7 @@ impl World {
                         self.watch.written(home, &records);
                         at.unconfirmed = false;
                         if self.transcript.keeps(Detail::Story) {
-                            for record in records.iter().filter(|record| record.body.route() == Route::Emergency) {
+                            for record in records.iter().filter(|record| is_told(&record.body)) {
                                 let what = watch::name(&record.body);
                                 self.transcript.story(
                                     self.now_ms,
@@ -119,4 +119,9 @@ impl World {
         };
         self.kill_gateway(home, death);
     }
+}
+
+/// What a shift leader reads of a home: what goes to the centre at once, and what the rules concluded.
+fn is_told(body: &Body) -> bool {
+    body.route() == Route::Emergency || matches!(body, Body::Concluded(_))
 }
