@@ -19,6 +19,8 @@ use crate::engine::{
 use crate::gpio::{self, Bank};
 use crate::history::History;
 use crate::home::local_time::LocalTime;
+use crate::home_assistant::{self, Dashboard};
+use crate::intake::door::DoorCounts;
 use crate::intake::embedded::EmbeddedError;
 use crate::intake::{Announcement, INTAKE_QUEUE_MAX, Incoming, Publisher, embedded, external};
 use crate::journal::{FsStorage, Journal, JournalError};
@@ -142,20 +144,27 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
     tracing::info!(incarnation = %draw.incarnation, last_seq = recovered.last_seq, "starting");
     let (mut engine, commands) = Engine::start(engine_config, recovered, draw.incarnation, &clock.now(), draw.seed);
 
+    let door = DoorCounts::default();
     let listener = std::net::TcpListener::bind(config.status_listen)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .and_then(tokio::net::TcpListener::from_std)
         .map_err(|source| DriverError::Status { listen: config.status_listen, source })?;
-    tokio::spawn(status::serve(listener, questions, history, bank.simulated.clone(), stop.clone()));
+    let pins = bank.simulated.clone();
+    tokio::spawn(status::serve(listener, questions, history, door.clone(), pins, stop.clone()));
     let publisher = match &config.intake {
-        IntakeConfig::Embedded { listen, clients } => {
-            let broker = embedded::start(*listen, clients.clone(), intake.clone()).await;
+        IntakeConfig::Embedded { listen, clients, topics } => {
+            let start = embedded::start(*listen, clients.clone(), topics.clone(), intake.clone(), door.clone());
+            let broker = start.await;
             Publisher::Embedded(broker.map_err(DriverError::Broker)?)
         }
-        IntakeConfig::External(broker) => Publisher::External(external::start(broker, intake.clone(), &stop)),
+        IntakeConfig::External(broker) => {
+            let will = config.homeassistant.as_ref().map(|_| home_assistant::status(false));
+            Publisher::External(external::start(broker, intake.clone(), &stop, will))
+        }
     };
     gpio::input::start(config.outputs.inputs.clone(), &bank.pins, &intake, &stop);
     drop(intake);
+    let mut dashboard = Dashboard::start(&config, publisher.clone());
 
     let mut driver = Driver {
         elder: Elder::start(&config.outputs, &publisher, &bank.pins, &completions),
@@ -208,8 +217,10 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
         let commands = engine.step(&now, completion);
         driver.local = engine.local_time(&now);
         driver.execute(commands);
+        dashboard.show(&now, &engine);
         ready.beat(recorded, now.uptime_ms, &config);
         if driver.stopped || stop_deadline.is_some_and(|deadline| now.uptime_ms >= deadline) {
+            dashboard.leave(&driver.publisher).await;
             tracing::info!(in_order = driver.stopped, "stopped");
             return Ok(());
         }

@@ -25,6 +25,7 @@ mod counters;
 mod deliveries;
 mod downlink;
 mod start;
+mod throttle;
 mod writing;
 
 pub use self::contract::{
@@ -33,6 +34,7 @@ pub use self::contract::{
 pub use self::counters::{Counters, Gauges, Named};
 use self::deliveries::Deliveries;
 use self::downlink::Downlink;
+use self::throttle::Throttle;
 
 /// Most records sealed and not yet written; beyond it routine ones are shed and counted.
 pub const PENDING_RECORDS_MAX: usize = 10_000;
@@ -69,6 +71,7 @@ pub struct Engine {
     outbox: Outbox,
     downlink: Downlink,
     deliveries: Deliveries,
+    throttle: Throttle,
     counters: Counters,
     jitter: Jitter,
     started_ms: u64,
@@ -180,9 +183,16 @@ impl Engine {
             && !decoded.seen.iter().any(|seen| seen.edge && is_danger(seen))
             && delivery.as_ref().is_some_and(|delivery| self.is_unheard_of(now, delivery));
         for seen in &decoded.seen {
+            let kind = seen.observation.kind;
             let danger = is_danger(seen);
-            // One message is one fall, whatever else in it says so too.
-            let edge = seen.edge || (danger && std::mem::take(&mut forgotten));
+            let throttled =
+                seen.edge && !kind.is_life_safety() && !self.throttle.takes(now.uptime_ms, &seen.observation.device);
+            if throttled {
+                self.counters.rejected("throttled");
+            }
+            // A change that is not taken is heard like a repeated one: somebody is alive, and nothing is recorded.
+            // And one message is one fall, whatever else in it says so too.
+            let edge = seen.edge && !throttled || danger && std::mem::take(&mut forgotten);
             // That a hazard is over, or a battery low, can wait for the next sync; that one began cannot.
             urgent |= edge && danger;
             let input = Input::Observed { observation: &seen.observation, edge, reason: seen.reason };
@@ -195,6 +205,10 @@ impl Engine {
             self.handle(now, delivery.as_ref(), &Input::Cancel(device), commands);
         }
         for listed in decoded.learned {
+            if !self.throttle.takes(now.uptime_ms, &listed.device) {
+                self.counters.rejected("throttled");
+                continue;
+            }
             self.record(now, None, Body::DeviceListed(listed));
         }
         urgent |= decoded.visit.is_some() || decoded.cancel.is_some();

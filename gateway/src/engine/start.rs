@@ -8,6 +8,7 @@ use protocol::record::{Body, ChainHead, Delivered, Started};
 use super::checkpoint::Checkpoint;
 use super::deliveries::Deliveries;
 use super::downlink::Downlink;
+use super::throttle::Throttle;
 use super::{Command, Counters, Engine, EngineConfig, Now, Recovered};
 use crate::decode::Decoder;
 use crate::home::{Home, Input};
@@ -62,6 +63,7 @@ impl Engine {
             downlink: Downlink::starting(now.uptime_ms),
             deliveries: engine_deliveries,
             counters,
+            throttle: Throttle::default(),
             jitter: Jitter::new(seed),
             started_ms: now.uptime_ms,
             pending: VecDeque::new(),
