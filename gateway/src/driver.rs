@@ -18,6 +18,8 @@ use crate::engine::{
 };
 use crate::gpio::{self, Bank};
 use crate::home::local_time::LocalTime;
+use crate::home_assistant::{self, Dashboard};
+use crate::intake::door::DoorCounts;
 use crate::intake::embedded::EmbeddedError;
 use crate::intake::{Announcement, INTAKE_QUEUE_MAX, Incoming, Publisher, canary, embedded, external};
 use crate::journal::{JournalError, Recovery};
@@ -130,24 +132,30 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
     let (mut engine, commands) =
         Engine::start(engine_config.clone(), recovered, draw.incarnation, &clock.now(), draw.seed);
 
+    let door = DoorCounts::default();
     let listener = std::net::TcpListener::bind(config.status_listen)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .and_then(tokio::net::TcpListener::from_std)
         .map_err(|source| DriverError::Status { listen: config.status_listen, source })?;
-    tokio::spawn(status::serve(listener, questions, history.clone(), bank.simulated.clone(), stop.clone()));
+    let pins = bank.simulated.clone();
+    tokio::spawn(status::serve(listener, questions, history.clone(), door.clone(), pins, stop.clone()));
     let publisher = match &config.intake {
-        IntakeConfig::Embedded { listen, clients } => {
+        IntakeConfig::Embedded { listen, clients, topics } => {
             let mut clients = clients.clone();
             clients.insert(0, canary::rights(draw.secret.clone()));
-            let broker = embedded::start(*listen, clients, intake.clone()).await;
-            let broker = broker.map_err(DriverError::Broker)?;
+            let start = embedded::start(*listen, clients, topics.clone(), intake.clone(), door.clone());
+            let broker = start.await.map_err(DriverError::Broker)?;
             canary::start(*listen, draw.secret);
             Publisher::Embedded(broker)
         }
-        IntakeConfig::External(broker) => Publisher::External(external::start(broker, intake.clone(), &stop)),
+        IntakeConfig::External(broker) => {
+            let will = config.homeassistant.as_ref().map(|_| home_assistant::status(false));
+            Publisher::External(external::start(broker, intake.clone(), &stop, will))
+        }
     };
     gpio::input::start(config.outputs.inputs.clone(), &bank.pins, &intake, &stop);
     drop(intake);
+    let mut dashboard = Dashboard::start(&config, publisher.clone());
 
     let mut driver = Driver {
         elder: Elder::start(&config.outputs, &publisher, &bank.pins, &completions),
@@ -230,7 +238,9 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
             ready.heard_canary(&now);
         }
         tell_service_manager(ready.beat(&now, disk_answered), &config);
+        dashboard.show(&now, &engine);
         if driver.stopped || stop_deadline.is_some_and(|deadline| now.uptime_ms >= deadline) {
+            dashboard.leave(&driver.publisher).await;
             tracing::info!(in_order = driver.stopped, "stopped");
             return Ok(());
         }

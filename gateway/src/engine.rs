@@ -13,7 +13,7 @@ use protocol::record::{Body, ChainHead, Delivery, Played, Reassured, Record, Rou
 use protocol::stage::Stage;
 use protocol::uplink::UplinkAnswer;
 
-use crate::decode::{Decoder, Heard as DecodeInput};
+use crate::decode::{Decoder, Heard as DecodeInput, Seen};
 use crate::home::local_time::LocalTime;
 use crate::home::{Effect, Home, Input, Telling};
 use crate::jitter::Jitter;
@@ -26,6 +26,7 @@ mod deliveries;
 mod downlink;
 mod reserve;
 mod start;
+mod throttle;
 mod upkeep;
 mod waiting;
 mod writing;
@@ -38,8 +39,9 @@ use self::deliveries::Deliveries;
 use self::downlink::Downlink;
 use self::reserve::Reserve;
 pub use self::start::understands_checkpoint;
+use self::throttle::Throttle;
 use self::upkeep::Upkeep;
-use self::waiting::{Waiting, Withheld};
+use self::waiting::Waiting;
 
 /// Most records sealed and not yet written; beyond it routine ones are shed and counted.
 pub const PENDING_RECORDS_MAX: usize = 10_000;
@@ -68,6 +70,7 @@ pub struct Engine {
     outbox: Outbox,
     downlink: Downlink,
     deliveries: Deliveries,
+    throttle: Throttle,
     counters: Counters,
     jitter: Jitter,
     started_ms: u64,
@@ -81,7 +84,6 @@ pub struct Engine {
     /// What the home was told: whether a press can be recorded, in the journal or in the reserve.
     records_presses: bool,
     reserve: Reserve,
-    withheld: Withheld,
     upkeep: Upkeep,
     boot: u64,
     /// The last that was heard of the centre is that its certificate is not valid at this time.
@@ -187,10 +189,22 @@ impl Engine {
         let before = self.chain.next_seq;
         let mut urgent = false;
         // What the power took of a state's last two changes leaves the memory of the one before them.
-        let forgotten = heard.duplicate && delivery.as_ref().is_some_and(|delivery| self.is_unheard_of(now, delivery));
+        let is_danger =
+            |seen: &Seen| seen.observation.kind.is_life_safety() && seen.observation.value == Reading::Active;
+        let mut forgotten = heard.duplicate
+            && !decoded.seen.iter().any(|seen| seen.edge && is_danger(seen))
+            && delivery.as_ref().is_some_and(|delivery| self.is_unheard_of(now, delivery));
         for seen in &decoded.seen {
-            let danger = seen.observation.kind.is_life_safety() && seen.observation.value == Reading::Active;
-            let edge = seen.edge || (forgotten && danger);
+            let kind = seen.observation.kind;
+            let danger = is_danger(seen);
+            let throttled =
+                seen.edge && !kind.is_life_safety() && !self.throttle.takes(now.uptime_ms, &seen.observation.device);
+            if throttled {
+                self.counters.rejected("throttled");
+            }
+            // A change that is not taken is heard like a repeated one: somebody is alive, and nothing is recorded.
+            // And one message is one fall, whatever else in it says so too.
+            let edge = seen.edge && !throttled || danger && std::mem::take(&mut forgotten);
             // That a hazard is over, or a battery low, can wait for the next sync; that one began cannot.
             urgent |= edge && danger;
             let input = Input::Observed { observation: &seen.observation, edge, reason: seen.reason };
@@ -203,6 +217,10 @@ impl Engine {
             self.handle(now, delivery.as_ref(), &Input::Cancel(device), commands);
         }
         for listed in decoded.learned {
+            if !self.throttle.takes(now.uptime_ms, &listed.device) {
+                self.counters.rejected("throttled");
+                continue;
+            }
             self.record(now, None, Body::DeviceListed(listed));
         }
         urgent |= decoded.visit.is_some() || decoded.cancel.is_some();

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::engine::Verdict;
 
 pub mod canary;
+pub mod door;
 pub mod embedded;
 pub mod external;
 pub mod retained;

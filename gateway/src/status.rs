@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use crate::driver::{Answer, Question, ask};
 use crate::gpio::SimulatedPins;
 use crate::history::History;
+use crate::intake::door::DoorCounts;
 
 /// Most records of one history page.
 const HISTORY_MAX: usize = 1_000;
@@ -24,6 +25,7 @@ const HISTORY_MAX: usize = 1_000;
 struct Status {
     questions: mpsc::Sender<Question>,
     history: History,
+    door: DoorCounts,
     pins: Option<SimulatedPins>,
 }
 
@@ -32,6 +34,7 @@ pub async fn serve(
     listener: TcpListener,
     questions: mpsc::Sender<Question>,
     history: History,
+    door: DoorCounts,
     pins: Option<SimulatedPins>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -44,7 +47,7 @@ pub async fn serve(
             router = router.route("/v1/pins", get(levels)).route("/v1/pins/{pin}", put(drive));
         }
     }
-    let router = router.with_state(Status { questions, history, pins });
+    let router = router.with_state(Status { questions, history, door, pins });
     let stopped = async move {
         let _ = stop.wait_for(|stop| *stop).await;
     };
@@ -94,7 +97,7 @@ async fn healthz(State(status): State<Status>) -> Response {
 async fn metrics(State(status): State<Status>) -> Response {
     match ask(&status.questions).await {
         Ok(answer) => {
-            let mut text = exposition(&answer);
+            let mut text = exposition(&answer, &status.door);
             if let Some(pins) = &status.pins {
                 text.push_str(&pin_levels(pins));
             }
@@ -150,7 +153,7 @@ fn pin_levels(pins: &SimulatedPins) -> String {
 }
 
 /// The Prometheus text format.
-fn exposition(answer: &Answer) -> String {
+fn exposition(answer: &Answer, door: &DoorCounts) -> String {
     let Answer { counters, gauges, canary_lost, .. } = answer;
     let mut text = String::new();
     let mut counter = |name: &str, help: &str, value: u64| {
@@ -169,6 +172,12 @@ fn exposition(answer: &Answer) -> String {
     };
     labelled("gateway_rejected_total", "Messages rejected, by reason.", "reason", &counters.rejections);
     labelled("gateway_troubles_total", "Troubles of the loop, by name.", "trouble", &counters.troubles);
+    labelled(
+        "gateway_door_total",
+        "What the broker's door saw: connections, and why some were closed.",
+        "what",
+        &door.named(),
+    );
     let mut gauge = |name: &str, help: &str, value: u64| {
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n");
     };

@@ -10,8 +10,8 @@ use super::checkpoint::Checkpoint;
 use super::deliveries::Deliveries;
 use super::downlink::Downlink;
 use super::reserve::Reserve;
+use super::throttle::Throttle;
 use super::upkeep::Upkeep;
-use super::waiting::Withheld;
 use super::{Carried, Command, Counters, Engine, EngineConfig, Now, Recovered, is_emergency};
 use crate::decode::Decoder;
 use crate::home::{Home, Input};
@@ -68,6 +68,7 @@ impl Engine {
             downlink: Downlink::starting(now.uptime_ms),
             deliveries: engine_deliveries,
             counters,
+            throttle: Throttle::default(),
             jitter: Jitter::new(seed),
             started_ms: now.uptime_ms,
             pending: VecDeque::new(),
@@ -78,7 +79,6 @@ impl Engine {
             disk_failed: false,
             records_presses: true,
             reserve: Reserve::holding(held),
-            withheld: Withheld::default(),
             upkeep: Upkeep::default(),
             boot: now.boot,
             certificate_refused: false,

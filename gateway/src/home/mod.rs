@@ -379,6 +379,11 @@ impl Home {
             .min()
     }
 
+    /// The open orders that the elder waits on, as the centre told them last.
+    pub fn orders(&self) -> impl Iterator<Item = &OrderProgress> {
+        self.reassurance.leased()
+    }
+
     /// What is known of the elder's day.
     pub fn daily_life(&self) -> &DailyLife {
         &self.daily_life

@@ -100,20 +100,21 @@ impl Validity {
     fn at_some_time(
         &self,
         check: impl Fn(UnixTime) -> Result<ServerCertVerified, Error>,
-    ) -> Option<ServerCertVerified> {
+    ) -> Result<ServerCertVerified, Error> {
         let mut time = self.time.past();
+        let mut checked = check(time);
         for _ in 0..CHAIN_MAX {
-            match check(time) {
-                Ok(verified) => return Some(verified),
+            match &checked {
                 Err(Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }))
-                    if not_before > time =>
+                    if *not_before > time =>
                 {
-                    time = not_before;
+                    time = *not_before;
+                    checked = check(time);
                 }
-                Err(_) => return None,
+                Ok(_) | Err(_) => break,
             }
         }
-        None
+        checked
     }
 }
 
@@ -139,12 +140,9 @@ impl ServerCertVerifier for Validity {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let check = |time| self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, time);
-        let by_clock = check(now);
+        // An unconfirmed clock decides nothing: whatever is valid at a moment it may rightly show is taken too.
         let confirmed = self.time.is_confirmed.load(Ordering::Relaxed);
-        let checked = match by_clock {
-            Err(error) if is_of_time(&error) && !confirmed => self.at_some_time(check).ok_or(error),
-            by_clock => by_clock,
-        };
+        let checked = if confirmed { check(now) } else { self.at_some_time(check) };
         let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         outcome.refused = checked.as_ref().err().filter(|error| is_of_time(error)).map(ToString::to_string);
         if checked.is_ok() {

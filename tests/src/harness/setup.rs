@@ -89,8 +89,10 @@ pub struct Setup {
     pub waits: Waits,
     /// The gateway's broker.
     pub broker: Broker,
-    /// Addresses of the centre as the gateway is told them; none is the plain one on loopback.
-    pub centre_url: Option<String>,
+    /// Addresses of the centre as the gateway is told them, in order; none is the plain one on loopback.
+    pub centre_urls: Vec<String>,
+    /// The address that the centre listens on.
+    pub centre_listen: &'static str,
     /// The centre's certificate authority, as the gateway is told it.
     pub ca_file: Option<PathBuf>,
     /// Certificate and key of the centre.
@@ -143,7 +145,8 @@ impl Setup {
             ports,
             waits,
             broker: Broker::Embedded,
-            centre_url: None,
+            centre_urls: Vec::new(),
+            centre_listen: "127.0.0.1",
             ca_file: None,
             tls: None,
             devices: sensor_sim::config::demo_home(),
@@ -175,6 +178,21 @@ impl Setup {
     pub fn sign_in(&self, name: &str) -> Result<&SignIn, String> {
         let found = self.clients.iter().find(|client| client.sign_in.name == name);
         found.map(|client| &client.sign_in).ok_or_else(|| format!("no MQTT client {name}"))
+    }
+
+    /// Grants a further MQTT client of the home its rights.
+    ///
+    /// # Errors
+    /// When the machine gives no randomness.
+    pub fn grant(
+        &mut self,
+        name: &str,
+        publish: &'static [&'static str],
+        subscribe: &'static [&'static str],
+    ) -> anyhow::Result<()> {
+        let sign_in = SignIn { name: name.to_owned(), password: secret::token()? };
+        self.clients.push(Rights { sign_in, publish, subscribe });
+        Ok(())
     }
 
     /// The dispatcher.
@@ -233,9 +251,10 @@ impl Setup {
     /// The gateway's configuration.
     pub fn gateway_toml(&self) -> String {
         let Ports { mqtt, centre, status } = self.ports;
-        let url = self.centre_url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{centre}"));
+        let plain = [format!("http://127.0.0.1:{centre}")];
+        let urls = if self.centre_urls.is_empty() { &plain[..] } else { &self.centre_urls };
         let mut text = format!(
-            "gateway = \"{}\"\ndata_dir = \"{}\"\n\n[centre]\npaths = [\"{url}\"]\ntoken = \"{}\"\n",
+            "gateway = \"{}\"\ndata_dir = \"{}\"\n\n[centre]\npaths = {urls:?}\ntoken = \"{}\"\n",
             self.gateway,
             self.gateway_data().display(),
             self.gateway_token
@@ -276,7 +295,7 @@ impl Setup {
             ),
         }
         for HomeDevice { kind, name, room } in &self.devices {
-            let role = role(*kind);
+            let Some(role) = role(*kind) else { continue };
             put(&mut text, format_args!("\n[[device]]\nname = \"{name}\"\nrole = \"{role}\"\n"));
             if let Some(room) = room {
                 put(&mut text, format_args!("room = \"{room}\"\n"));
@@ -289,7 +308,8 @@ impl Setup {
     /// The centre's configuration.
     pub fn centre_toml(&self) -> String {
         let mut text = format!(
-            "listen = \"127.0.0.1:{}\"\ndata_dir = \"{}\"\ntenant = \"demo\"\n",
+            "listen = \"{}:{}\"\ndata_dir = \"{}\"\ntenant = \"demo\"\n",
+            self.centre_listen,
             self.ports.centre,
             self.dir().join("centre").display()
         );
@@ -332,9 +352,9 @@ fn put(text: &mut String, more: std::fmt::Arguments<'_>) {
     let _infallible = text.write_fmt(more);
 }
 
-/// The role that an installer gives a device of this kind.
-fn role(kind: DeviceKind) -> &'static str {
-    match kind {
+/// The role that an installer gives a device of this kind; none for what needs a rule of its own.
+fn role(kind: DeviceKind) -> Option<&'static str> {
+    Some(match kind {
         DeviceKind::Sos | DeviceKind::TwoGestureSos | DeviceKind::LatchingSos => "sos",
         DeviceKind::ImFine => "im_fine",
         DeviceKind::Assistance => "assistance",
@@ -348,5 +368,15 @@ fn role(kind: DeviceKind) -> &'static str {
         DeviceKind::Co => "co",
         DeviceKind::Leak => "water",
         DeviceKind::Siren | DeviceKind::WarningSiren => "ignore",
-    }
+        DeviceKind::Rtl433Pendant
+        | DeviceKind::Rtl433Motion
+        | DeviceKind::TasmotaPendant
+        | DeviceKind::OpenMqttGatewayPendant
+        | DeviceKind::EsphomeMotion
+        | DeviceKind::TasmotaDoor
+        | DeviceKind::ShellyButton
+        | DeviceKind::ShellyPlusButton
+        | DeviceKind::BleButton
+        | DeviceKind::NeighbourPendant => return None,
+    })
 }

@@ -11,16 +11,16 @@ use crate::world::watch::Invariant::{
 pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a press is acknowledged before its sync",
-        file: "gateway/src/engine/deliveries.rs",
-        old: "        if seq < self.first_unsafe_seq() || stored_elsewhere {",
-        new: "        if seq < u64::MAX || stored_elsewhere {",
+        file: "gateway/src/engine/waiting.rs",
+        old: "        let is_safe = seq < self.first_unsafe_seq() || elsewhere;",
+        new: "        let is_safe = seq < u64::MAX || elsewhere;",
         caught_by: &[AcknowledgedIsSafe],
     },
     Mutant {
         name: "while the disk fails every press is acknowledged at the first receipt",
-        file: "gateway/src/engine.rs",
-        old: "            let safe = received.contains(&waiting.seq);",
-        new: "            let safe = true;",
+        file: "gateway/src/engine/waiting.rs",
+        old: "            let is_safe = waiting.emergency.is_none_or(|seq| self.is_safe_elsewhere(seq));",
+        new: "            let is_safe = true;",
         caught_by: &[AcknowledgedIsSafe],
     },
     Mutant {

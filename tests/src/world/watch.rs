@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cloud_bridge::store::FeedItem;
-use gateway::engine::{EngineLimits, Recovered};
+use gateway::engine::Recovered;
 use gateway::journal::sim_storage::SimStorage;
 use protocol::downlink::OrderProgress;
 use protocol::ids::{GatewayId, LocalKey, RecordKey, WorkOrderId};
@@ -263,6 +263,8 @@ impl Watch {
 
     /// The centre has committed these.
     pub(super) fn committed(&mut self, home: usize, now_ms: u64, records: &[Arc<Record>]) {
+        // What came of them is known: a class that has no order now has none for these either.
+        self.note_classes_without_order(home, now_ms);
         for record in records {
             let key = record.key();
             let at = &mut self.homes[home];
@@ -319,6 +321,11 @@ impl Watch {
                 at.last_none_ms.insert(class, now_ms);
             }
         }
+        self.note_classes_without_order(home, now_ms);
+    }
+
+    fn note_classes_without_order(&mut self, home: usize, now_ms: u64) {
+        let at = &mut self.homes[home];
         for class in [OrderClass::Emergency, OrderClass::FireGas, OrderClass::Assistance, OrderClass::Technical] {
             if !at.open.iter().any(|(open, _)| *open == class) {
                 at.last_none_ms.insert(class, now_ms);
@@ -327,10 +334,10 @@ impl Watch {
     }
 
     /// A press was acknowledged to its button.
-    pub(super) fn acknowledged(&mut self, press: PressId, now_ms: u64, disk_fails: bool, storage: &SimStorage) {
+    pub(super) fn acknowledged(&mut self, press: PressId, now_ms: u64, storage: &SimStorage) {
         let note = &mut self.presses[press];
         note.acknowledged = true;
-        let (home, kind, at_ms) = (note.home, note.kind, note.at_ms);
+        let (home, kind) = (note.home, note.kind);
         let keys = note.keys.clone();
         let at = &self.homes[home];
         let durable = |key: &LocalKey| {
@@ -346,11 +353,7 @@ impl Watch {
         if (kind == PressKind::Unsure && !keys.iter().any(known)) || keys.iter().any(committed) {
             return;
         }
-        // What neither disk nor centre has taken for two waits is let pass, so that it is not all that is heard
-        // of its bridge; nobody was told that it is recorded, and it promises nothing.
-        let let_pass = disk_fails && now_ms >= at_ms + 2 * EngineLimits::default().acknowledge_wait_ms;
         match keys.iter().find(|key| durable(key)) {
-            None if let_pass => self.presses[press].acknowledged = false,
             None => {
                 let what = format!("press {press} was acknowledged; its records are {keys:?}");
                 self.violated(Invariant::AcknowledgedIsSafe, now_ms, home, what);

@@ -165,10 +165,7 @@ impl World {
         let press = wires.unacknowledged.get(place).and_then(|message| message.press);
         let flaky = wires.flaky;
         if let Some(press) = press {
-            let at = &self.homes[home];
-            let fails = |process: &super::home::Process| !process.engine.gauges(&at.clocks(now_ms)).disk_ok;
-            let disk_fails = at.process.as_ref().is_some_and(fails);
-            self.watch.acknowledged(press, now_ms, disk_fails, &at.storage);
+            self.watch.acknowledged(press, now_ms, &self.homes[home].storage);
         }
         // The acknowledgement may be lost with the connection.
         if flaky && self.dice.chance(30) {

@@ -49,11 +49,11 @@ impl CentreSide {
     pub fn turn_to_next(&mut self, setup: &mut Setup, with_centre: bool) {
         if with_centre && let Some((name, token)) = self.gateways.get(self.next) {
             (setup.gateway, setup.gateway_token) = (name.clone(), token.clone());
-            setup.centre_url = Some(self.base.clone());
+            setup.centre_urls = vec![self.base.clone()];
             self.next += 1;
         } else {
             setup.gateway = GATEWAY.to_owned();
-            setup.centre_url = Some(NOWHERE.to_owned());
+            setup.centre_urls = vec![NOWHERE.to_owned()];
         }
     }
 
@@ -83,12 +83,32 @@ impl CentreSide {
         Ok(())
     }
 
-    /// Waits until the gateway has nothing urgent left, then holds the centre's orders against the presses.
+    /// Waits until the gateway has nothing urgent left.
+    ///
+    /// # Errors
+    /// When it does not get rid of it.
+    pub async fn until_sent(status: &StatusPage) -> Result<(), Failed> {
+        status.until_metric("gateway_backlog_emergency_records", PATIENCE, |left| left == 0).await.map(drop)
+    }
+
+    /// Waits until the orders hold at least so many presses. The gateway's own backlog does not tell: right
+    /// after a start it has not yet read what waits in its journal.
     ///
     /// # Errors
     /// Says what the orders hold instead.
-    pub async fn judge(&self, status: &StatusPage, presses: usize) -> Result<(), Failed> {
-        status.until_metric("gateway_backlog_emergency_records", PATIENCE, |left| left == 0).await?;
+    pub async fn has_all(&self, presses: usize) -> Result<(), Failed> {
+        self.until_orders(&format!("{presses} presses were made"), |held| held >= presses as u64).await
+    }
+
+    /// Holds the centre's orders against the presses: one order, and in it each press once.
+    ///
+    /// # Errors
+    /// Says what the orders hold instead.
+    pub async fn holds(&self, presses: usize) -> Result<(), Failed> {
+        self.until_orders(&format!("{presses} presses were made"), |held| held == presses as u64).await
+    }
+
+    async fn until_orders(&self, made: &str, wanted: impl Fn(u64) -> bool) -> Result<(), Failed> {
         let (name, _) = self.gateway()?;
         let path = format!("/v1/work-orders?limit=500&gateway={name}");
         until("every press in an order", PATIENCE, async || {
@@ -97,11 +117,7 @@ impl CentreSide {
             let orders = orders.ok_or_else(|| "the list of work orders has another shape".to_owned())?;
             let held: u64 = orders.iter().filter_map(|order| order["presses"].as_u64()).sum();
             let open = orders.len();
-            if held == presses as u64 && open <= 1 {
-                Ok(())
-            } else {
-                Err(format!("{presses} presses were made; {open} orders hold {held}"))
-            }
+            if wanted(held) && open <= 1 { Ok(()) } else { Err(format!("{made}; {open} orders hold {held}")) }
         })
         .await
     }
