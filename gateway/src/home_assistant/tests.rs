@@ -10,6 +10,8 @@ fn gauges() -> Gauges {
         disk_ok: true,
         centre_up: true,
         wall_trusted: true,
+        certificate_refused: false,
+        pressing_recorded: true,
     }
 }
 
