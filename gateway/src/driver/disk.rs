@@ -83,9 +83,12 @@ fn needs_a_person(error: &JournalError) -> bool {
     use std::io::ErrorKind as Kind;
     match error {
         JournalError::InUse { .. } | JournalError::Newer { .. } => true,
-        JournalError::Directory { source, .. } => {
-            matches!(source.kind(), Kind::PermissionDenied | Kind::NotADirectory | Kind::AlreadyExists)
-        }
+        JournalError::Directory { dir, source } => match source.kind() {
+            Kind::PermissionDenied | Kind::NotADirectory => true,
+            // A link that leads nowhere leads to a disk that is not there yet; anything else is in the way.
+            Kind::AlreadyExists => !dir.is_symlink(),
+            _ => false,
+        },
         JournalError::Io { .. }
         | JournalError::Encode { .. }
         | JournalError::OutOfOrder { .. }

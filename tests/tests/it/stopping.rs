@@ -1,6 +1,7 @@
 //! How programs start and end: in order, killed, or not at all because a port is taken.
 
 use std::net::TcpListener;
+use std::os::unix::fs::DirBuilderExt as _;
 
 use anyhow::{Context as _, ensure};
 use sensor_sim::payload;
@@ -54,6 +55,37 @@ async fn journal_is_whole_after_a_kill_and_holds_every_press_that_was_acknowledg
     home.gateway = gateway::start(&home.setup, None).await?;
     home.presses(u32::try_from(triggers)?).await?;
     home.one_order_with(u32::try_from(triggers)?).await
+}
+
+#[tokio::test]
+async fn a_gateway_whose_disk_is_gone_starts_sends_tells_the_truth_and_takes_the_disk_when_it_is_back()
+-> anyhow::Result<()> {
+    let setup = setup()?;
+    let (data, disk) = (setup.gateway_data(), setup.dir().join("disk"));
+    std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&data)?;
+    std::os::unix::fs::symlink(&disk, data.join("journal"))?;
+    let mut home = Home::start(setup).await?;
+    let mut checker = home.checker().await?;
+    let press = payload::sos_press(BUTTON);
+    // Acknowledged, for the centre has it; recorded here it is not.
+    checker.publish(&press.topic, &press.payload).await.or_fail()?;
+    home.presses(1).await?;
+    let health = home.status.text("/healthz").await.or_fail()?;
+    ensure!(health.contains("presses_are_not_recorded"), "{health}");
+    ensure!(home.status.metric("gateway_journal_ok").await.or_fail()? == 0, "the journal is said to be well");
+
+    std::fs::create_dir(&disk)?;
+    home.status.until_metric("gateway_journal_ok", PATIENCE, |ok| ok == 1).await.or_fail()?;
+    checker.publish(&press.topic, &press.payload).await.or_fail()?;
+    home.presses(2).await?;
+    let ended = home.gateway.stop(PATIENCE).await.or_fail()?;
+    ensure!(ended.success(), "the gateway ended with {ended}");
+    let told = run("gateway", &["journal", "verify", "--data-dir", &data.to_string_lossy()], "")?;
+    ensure!(told.status.success(), "{}{}", text(&told.stdout), text(&told.stderr));
+    let triggers = home.journal()?.iter().filter(|record| record["body"].get("trigger").is_some()).count();
+    ensure!(triggers == 2, "{triggers} presses are in the journal");
+    home.gateway = gateway::start(&home.setup, None).await?;
+    home.one_order_with(2).await
 }
 
 #[tokio::test]
