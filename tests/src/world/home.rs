@@ -293,6 +293,12 @@ impl World {
     }
 
     pub(super) fn execute(&mut self, home: usize, commands: &mut Vec<Command>) {
+        // What a step tells may be of a record that the same step hands out one command later.
+        for command in commands.iter() {
+            if let Command::Write { records, .. } | Command::Reserve { records } | Command::Send { records, .. } = command {
+                self.note_records(home, records);
+            }
+        }
         for command in commands.drain(..) {
             if self.dies_here(home) {
                 let death = self.draw_death();
@@ -304,18 +310,15 @@ impl World {
             }
             match command {
                 Command::Write { records, roll, low_water } => {
-                    self.note_records(home, &records);
                     self.ask_disk(home, DiskTask::Write { records, roll, low_water });
                 }
                 Command::Reserve { records } => {
-                    self.note_records(home, &records);
                     self.ask_disk(home, DiskTask::Reserve { records });
                 }
                 Command::Retire { through_segment } => self.ask_disk(home, DiskTask::Retire { through_segment }),
                 Command::Load { from_seq, limit } => self.ask_disk(home, DiskTask::Load { from_seq, limit }),
                 Command::Answer { token, verdict } => self.answered(home, token, verdict),
                 Command::Send { request, path, sent, records } => {
-                    self.note_records(home, &records);
                     self.send(home, request, path, sent, records);
                 }
                 Command::Poll { path, after, wait_secs } => self.poll(home, path, after, wait_secs),

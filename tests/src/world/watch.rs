@@ -235,7 +235,8 @@ impl Watch {
     pub(super) fn recovered(&mut self, home: usize, recovered: &Recovered, mended: bool, now_ms: u64) {
         if self.homes[home].betrayed {
             // An older disk may know calls that are forgotten here.
-            recovered.records.iter().for_each(|record| self.sealed(home, now_ms, &Arc::new(record.clone()), None));
+            let found = recovered.records.iter().chain(&recovered.unwritten).chain(&recovered.reserved);
+            found.for_each(|record| self.sealed(home, now_ms, &Arc::new(record.clone()), None));
         }
         let at = &mut self.homes[home];
         at.started_ms = now_ms;

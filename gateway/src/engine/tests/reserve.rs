@@ -129,13 +129,13 @@ fn what_neither_disk_nor_centre_takes_is_withheld_however_often_it_is_said() {
     let _ = rig.engine.step(&rig.now, press);
     let _ = rig.engine.step(&rig.now, Completion::WriteFailed);
     let _ = rig.engine.step(&rig.now, Completion::Reserved { held: Vec::new() });
+    assert_eq!(rig.engine.stage(&rig.now), Stage::NotRecorded);
     for _ in 0..5 {
         rig.now.uptime_ms += EngineLimits::default().acknowledge_wait_ms;
         assert_eq!(answers(&rig.engine.step(&rig.now, Completion::Woken)), [Verdict::Withhold]);
         let again = rig.message("zigbee2mqtt/sos", PRESS, Some(1), true);
         assert_eq!(answers(&rig.engine.step(&rig.now, again)), []);
     }
-    assert_eq!(rig.engine.stage(&rig.now), Stage::NotRecorded);
     assert_eq!(rig.engine.unwritten_emergencies().count(), 1, "it is held in memory once, and goes out");
     let seq = rig.engine.unwritten_emergencies().next().map(|record| record.seq).unwrap();
     let commands = rig.engine.step(&rig.now, Completion::Reserved { held: vec![seq] });
