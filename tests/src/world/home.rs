@@ -295,7 +295,9 @@ impl World {
     pub(super) fn execute(&mut self, home: usize, commands: &mut Vec<Command>) {
         // What a step tells may be of a record that the same step hands out one command later.
         for command in commands.iter() {
-            if let Command::Write { records, .. } | Command::Reserve { records } | Command::Send { records, .. } = command {
+            if let Command::Write { records, .. } | Command::Reserve { records } | Command::Send { records, .. } =
+                command
+            {
                 self.note_records(home, records);
             }
         }
