@@ -103,6 +103,8 @@ pub struct Recovered {
     pub unwritten: Vec<Record>,
     /// Emergencies that stand in the reserve beside the journal; what is delivered of them is known here.
     pub reserved: Vec<Record>,
+    /// Whether those two are durable in the reserve.
+    pub reserve_held: bool,
     /// Numbers without a record that no record attests yet.
     pub gaps: Vec<MissingRecords>,
     /// Which of the unwritten ones the centre is known to hold.
@@ -138,6 +140,8 @@ impl Recovered {
         }
         self.unwritten.append(&mut carried.records);
         self.received = carried.received;
+        // What was sealed without a disk stands in no reserve: the loop asks for all of it.
+        self.reserve_held = false;
         self
     }
 }
@@ -151,6 +155,7 @@ impl From<Recovery> for Recovered {
             hash: recovery.head_hash,
             unwritten: recovery.unwritten,
             reserved: recovery.reserved,
+            reserve_held: recovery.reserve_held,
             gaps: recovery.gaps,
             received: Vec::new(),
         }

@@ -58,7 +58,8 @@ impl Engine {
         }
         let outbox = Outbox::new(config.outbox, config.paths, &delivered, recovered.last_seq);
         let undelivered = |record: &Record| record.seq > delivered.low_water && !delivered.above.contains(&record.seq);
-        let held = recovered.reserved.iter().chain(&recovered.unwritten).map(|record| record.seq).collect();
+        let held = recovered.reserved.iter().chain(&recovered.unwritten).filter(|_| recovered.reserve_held);
+        let held = held.map(|record| record.seq).collect();
         let mut engine = Self {
             limits: config.limits,
             decoder,

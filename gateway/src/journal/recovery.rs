@@ -27,6 +27,8 @@ pub struct Recovery {
     pub unwritten: Vec<Record>,
     /// All other emergencies of the reserve, delivered ones among them.
     pub reserved: Vec<Record>,
+    /// Whether what the reserve holds is durable there, not only in the memory of a killed run.
+    pub reserve_held: bool,
     /// The sequence that comes next in the journal itself; [`Recovery::chain`] counts the reserve too.
     pub next_seq: u64,
     /// Hash of the journal's last record.
@@ -70,6 +72,7 @@ pub(super) fn open<S: Storage>(
         records: Vec::new(),
         unwritten: Vec::new(),
         reserved: Vec::new(),
+        reserve_held: false,
         next_seq: 1,
         head_hash: Hash32::ZERO,
         gaps: Vec::new(),
@@ -108,6 +111,7 @@ pub(super) fn open<S: Storage>(
         found_damaged: RefCell::new(BTreeSet::new()),
         reserve,
     };
+    recovery.reserve_held = journal.reserve.settle(&mut journal.storage).is_ok();
     recovery.unmended = journal.mend().err();
     if recovery.unmended.is_none() {
         // Without space for it there is none; it is made when it is first needed.

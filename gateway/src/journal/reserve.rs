@@ -52,6 +52,8 @@ pub(super) struct Reserve {
     is_made: bool,
     /// Whether part of it cannot be read: those sectors are left alone in this run.
     pub is_doubtful: bool,
+    /// What was found and is not known to be durable, by offset: a killed run may have left it in memory only.
+    unsettled: Vec<(u64, Vec<u8>)>,
     entries: BTreeMap<u64, Place>,
     taken: Vec<bool>,
 }
@@ -62,8 +64,14 @@ impl Reserve {
     /// # Errors
     /// [`JournalError::Newer`].
     pub fn open<S: Storage>(storage: &S, bytes: u64) -> Result<(Self, Vec<Record>), JournalError> {
-        let mut reserve =
-            Self { bytes, is_made: false, is_doubtful: false, entries: BTreeMap::new(), taken: Vec::new() };
+        let mut reserve = Self {
+            bytes,
+            is_made: false,
+            is_doubtful: false,
+            unsettled: Vec::new(),
+            entries: BTreeMap::new(),
+            taken: Vec::new(),
+        };
         if bytes == 0 {
             return Ok((reserve, Vec::new()));
         }
@@ -110,12 +118,15 @@ impl Reserve {
                 let found = envelope.version.max(envelope.body_version);
                 return Err(JournalError::Newer { name: RESERVE_NAME.to_owned(), found, known: FORMAT_VERSION });
             }
-            let place = Place { sector, sectors: sectors_of(ENVELOPE_BYTES + payload.len()) };
+            let length = ENVELOPE_BYTES + payload.len();
+            let place = Place { sector, sectors: sectors_of(length) };
+            let found = ((sector * SECTOR_BYTES) as u64, at[..length].to_vec());
             sector += place.sectors;
             let decoded =
                 split_frame(payload).and_then(|(prev, bytes)| Record::decode(envelope.body_version, bytes, prev).ok());
             if let Some(record) = decoded {
                 self.take(record.seq, place);
+                self.unsettled.push(found);
                 records.insert(record.seq, record);
             }
         }
@@ -155,6 +166,21 @@ impl Reserve {
         Ok(())
     }
 
+    /// Makes durable what was found in it. It is written once more, because a sync that failed in a killed run
+    /// leaves pages that read well and that no later sync writes.
+    pub fn settle<S: Storage>(&mut self, storage: &mut S) -> Result<(), JournalError> {
+        if self.unsettled.is_empty() {
+            return Ok(());
+        }
+        for (offset, bytes) in &self.unsettled {
+            let put = storage.overwrite(RESERVE_NAME, *offset, bytes);
+            put.map_err(|source| JournalError::io("write", RESERVE_NAME, source))?;
+        }
+        storage.sync(RESERVE_NAME).map_err(|source| JournalError::io("sync", RESERVE_NAME, source))?;
+        self.unsettled.clear();
+        Ok(())
+    }
+
     /// Whether it can take records.
     pub fn is_made(&self) -> bool {
         self.is_made
@@ -169,6 +195,9 @@ impl Reserve {
             if let Some(place) = self.entries.remove(&seq) {
                 self.mark(place, false);
             }
+        }
+        if let Err(error) = self.settle(storage) {
+            return Reserved { held: Vec::new(), refused: Some(error) };
         }
         let refused = self.add(storage, &wanted).err();
         Reserved { held: self.entries.keys().copied().collect(), refused }

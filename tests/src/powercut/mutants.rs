@@ -51,8 +51,8 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: "a press is acknowledged before its record is synced",
         changes: &[Change {
             place: "gateway/src/engine",
-            old: "        if seq < self.first_unsafe_seq() || stored_elsewhere {",
-            new: "        if seq < u64::MAX || stored_elsewhere {",
+            old: "        let is_safe = seq < self.first_unsafe_seq() || elsewhere;",
+            new: "        let is_safe = seq < u64::MAX || elsewhere;",
         }],
         workload: Workload::SosUnderTelemetry,
         unseen: None,

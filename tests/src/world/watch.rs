@@ -245,8 +245,13 @@ impl Watch {
         let first = recovered.records.first().map_or(recovered.last_seq + 1, |record| record.seq);
         let found = || recovered.records.iter().chain(&recovered.unwritten).chain(&recovered.reserved);
         let held: BTreeSet<LocalKey> = found().map(Record::key).collect();
-        for record in found().filter(|_| mended) {
-            at.durable(record);
+        let in_reserve: BTreeSet<LocalKey> =
+            recovered.unwritten.iter().chain(&recovered.reserved).map(Record::key).collect();
+        for record in found() {
+            let durable = if in_reserve.contains(&record.key()) { recovered.reserve_held } else { mended };
+            if durable {
+                at.durable(record);
+            }
         }
         let in_checkpoint = |key: &LocalKey| recovered.checkpoint.is_some() && key.seq < first;
         for (key, call) in &mut at.calls {

@@ -165,6 +165,24 @@ fn a_press_that_damage_took_from_the_journal_is_found_in_the_reserve() {
 }
 
 #[test]
+fn what_a_killed_run_left_unsynced_in_the_reserve_is_held_only_once_it_is_durable() {
+    let mut disk = SimStorage::new();
+    let (mut journal, recovery) = start(&disk);
+    let press = press(&mut Pen::at(&recovery), "sos");
+    disk.fail(DiskOp::Sync, u32::MAX);
+    assert!(journal.reserve(&[&press]).held.is_empty());
+    drop(journal);
+    let (mut journal, recovery) = start(&disk);
+    assert_eq!((&recovery.unwritten[..], recovery.reserve_held), (&[press.clone()][..], false));
+    assert!(journal.reserve(&[&press]).held.is_empty());
+    disk.fail(DiskOp::Sync, 0);
+    assert_eq!(journal.reserve(&[&press]).held, [press.seq]);
+    disk.crash(CrashModel::None, 0);
+    let (_, recovery) = start(&disk);
+    assert_eq!((&recovery.unwritten[..], recovery.reserve_held), (&[press][..], true));
+}
+
+#[test]
 fn a_bit_flipped_at_every_byte_of_the_reserve_costs_at_most_its_own_press_and_never_a_start() {
     let mut whole = SimStorage::new();
     let (mut journal, recovery) = start(&whole);
