@@ -83,12 +83,12 @@ fn needs_a_person(error: &JournalError) -> bool {
     use std::io::ErrorKind as Kind;
     match error {
         JournalError::InUse { .. } | JournalError::Newer { .. } => true,
-        JournalError::Directory { dir, source } => match source.kind() {
-            Kind::PermissionDenied | Kind::NotADirectory => true,
+        JournalError::Directory { dir, source } => {
+            let kind = source.kind();
             // A link that leads nowhere leads to a disk that is not there yet; anything else is in the way.
-            Kind::AlreadyExists => !dir.is_symlink(),
-            _ => false,
-        },
+            matches!(kind, Kind::PermissionDenied | Kind::NotADirectory)
+                || kind == Kind::AlreadyExists && !dir.is_symlink()
+        }
         JournalError::Io { .. }
         | JournalError::Encode { .. }
         | JournalError::OutOfOrder { .. }

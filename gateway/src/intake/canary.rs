@@ -27,7 +27,7 @@ pub fn start(listen: SocketAddr, password: String) {
     let host = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.to_string(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.to_string(),
-        ip => ip.to_string(),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip.to_string(),
     };
     let mut options = MqttOptions::new(CLIENT, host, listen.port());
     options.set_credentials(CLIENT, password).set_keep_alive(EVERY);

@@ -70,7 +70,16 @@ impl Holes {
         match *damage {
             Damage::Skipped { .. } | Damage::Undecodable { .. } => self.open += 1,
             Damage::MissingRecords { first_seq, last_seq } => self.missing = Some((first_seq, last_seq)),
-            _ => {}
+            Damage::TornTail { .. }
+            | Damage::UnreadableTail { .. }
+            | Damage::Header { .. }
+            | Damage::Unbegun { .. }
+            | Damage::Shortened { .. }
+            | Damage::MissingSegment { .. }
+            | Damage::ChainBroken { .. }
+            | Damage::OutOfOrder { .. }
+            | Damage::KeptAside { .. }
+            | Damage::Reserve => {}
         }
     }
 
