@@ -6,10 +6,11 @@ use super::*;
 
 /// The records that the reserve is asked to hold.
 fn reserve(commands: &[Command]) -> Option<Vec<Arc<Record>>> {
-    commands.iter().find_map(|command| match command {
-        Command::Reserve { records } => Some(records.clone()),
-        _ => None,
-    })
+    commands.iter().find_map(
+        |command| {
+            if let Command::Reserve { records } = command { Some(records.clone()) } else { None }
+        },
+    )
 }
 
 fn seqs(records: &[Arc<Record>]) -> Vec<u64> {
@@ -157,9 +158,8 @@ fn a_segment_goes_only_when_the_record_that_attests_it_is_on_disk() {
     assert!(!go(&commands));
     rig.now.uptime_ms += EngineLimits::default().linger_ms;
     let commands = rig.engine.step(&rig.now, Completion::Woken);
-    let through = commands.iter().find_map(|command| match command {
-        Command::Write { records, .. } => records.last().map(|record| record.seq),
-        _ => None,
+    let through = commands.iter().find_map(|command| {
+        if let Command::Write { records, .. } = command { records.last().map(|record| record.seq) } else { None }
     });
     assert!(!go(&commands));
     let through = through.expect("the attestation is written");

@@ -49,14 +49,14 @@ fn a_press_on_a_full_disk_survives_a_power_cut_and_is_taken_into_the_journal_onc
     let (mut disk, written, press) = full_disk();
     disk.crash(CrashModel::None, 0);
     let (mut journal, recovery) = start(&disk);
-    assert_eq!((&recovery.records, &recovery.unwritten[..]), (&written, &[press.clone()][..]));
+    assert_eq!((&recovery.records, &recovery.unwritten[..]), (&written, std::slice::from_ref(&press)));
     assert_eq!((recovery.next_seq, recovery.chain()), (3, (press.seq + 1, press.hash)));
     let gap = MissingRecords { first_seq: 3, last_seq: 3, cause: MissingCause::NeverWritten };
     assert_eq!(recovery.gaps, [gap.clone()]);
     let report = verify(&disk).unwrap();
     assert_eq!((report.records, report.reserved, report.is_whole()), (2, 1, true), "{report}");
     let dumped: Vec<_> = dump(&disk).unwrap().map(|entry| entry.unwrap().1).collect();
-    assert_eq!(dumped, [&written[..], &[press.clone()]].concat());
+    assert_eq!(dumped, [&written[..], std::slice::from_ref(&press)].concat());
 
     // Space returns.
     disk.set_capacity(None);
@@ -173,7 +173,7 @@ fn what_a_killed_run_left_unsynced_in_the_reserve_is_held_only_once_it_is_durabl
     assert!(journal.reserve(&[&press]).held.is_empty());
     drop(journal);
     let (mut journal, recovery) = start(&disk);
-    assert_eq!((&recovery.unwritten[..], recovery.reserve_held), (&[press.clone()][..], false));
+    assert_eq!((&recovery.unwritten[..], recovery.reserve_held), (std::slice::from_ref(&press), false));
     assert!(journal.reserve(&[&press]).held.is_empty());
     disk.fail(DiskOp::Sync, 0);
     assert_eq!(journal.reserve(&[&press]).held, [press.seq]);
@@ -224,7 +224,7 @@ fn a_reserve_that_the_disk_refuses_to_read_keeps_its_numbers_and_its_content() {
     let mut pen = Pen(ChainHead { incarnation: Incarnation(6), next_seq, hash });
     let later = self::press(&mut pen, "other");
     assert_eq!(journal.reserve(&[&later]).held, [] as [u64; 0]);
-    journal.write(&[later.clone()]).unwrap();
+    journal.write(std::slice::from_ref(&later)).unwrap();
     disk.set_unreadable(RESERVE_NAME, false);
     let (_, recovery) = start(&disk);
     assert!(recovery.records.ends_with(&[press.clone(), later]), "{:?}", seqs(&recovery.records));
