@@ -52,7 +52,7 @@ fn a_press_on_a_full_disk_survives_a_power_cut_and_is_taken_into_the_journal_onc
     assert_eq!((&recovery.records, &recovery.unwritten[..]), (&written, std::slice::from_ref(&press)));
     assert_eq!((recovery.next_seq, recovery.chain()), (3, (press.seq + 1, press.hash)));
     let gap = MissingRecords { first_seq: 3, last_seq: 3, cause: MissingCause::NeverWritten };
-    assert_eq!(recovery.gaps, [gap.clone()]);
+    assert_eq!(recovery.gaps, std::slice::from_ref(&gap));
     let report = verify(&disk).unwrap();
     assert_eq!((report.records, report.reserved, report.is_whole()), (2, 1, true), "{report}");
     let dumped: Vec<_> = dump(&disk).unwrap().map(|entry| entry.unwrap().1).collect();
