@@ -12,6 +12,7 @@ use crate::decode::{DecoderConfig, Role, UnknownDevices};
 use crate::engine::EngineLimits;
 use crate::home::fall::FallRules;
 use crate::home::reassurance::ReassuranceRules;
+use crate::home::supervision::silence::Power;
 use crate::home::visit::VisitRules;
 use crate::home::visit::place::Point;
 use crate::home::{HomeRules, Place};
@@ -22,6 +23,7 @@ use crate::outbox::OutboxTimes;
 
 mod intake;
 mod rules;
+mod supervision;
 
 /// Shortest secret, characters.
 const SECRET_CHARS_MIN: usize = 32;
@@ -50,8 +52,10 @@ pub struct GatewayConfig {
     pub limits: EngineLimits,
     /// Journal sizes.
     pub journal: JournalLimits,
-    /// Where `/healthz`, `/metrics` and `/v1/history` are served.
+    /// Where `/healthz`, `/metrics`, `/v1/history` and `/v1/devices` are served.
     pub status_listen: SocketAddr,
+    /// The secret that the status page asks for where it shows or does more than counts.
+    pub status_token: Option<String>,
 }
 
 /// The way to the centre.
@@ -109,10 +113,12 @@ impl GatewayConfig {
         let intake = intake::read(reading, root, &decoder, gateway.as_ref());
         home(reading, root, &mut home_rules);
         visits(reading, root, &mut home_rules.visit);
+        supervision::read(reading, root, &mut home_rules);
         let (outbox, limits) = times(reading, root, &mut home_rules);
         let journal = journal(reading, root);
         let mut status = root.table(reading, "status");
         let status_listen = address(reading, &mut status, "listen", SocketAddr::from(([127, 0, 0, 1], 9180)));
+        let status_token = status_token(reading, &mut status);
         status.finish(reading);
         Some(Self {
             gateway: gateway?,
@@ -125,6 +131,7 @@ impl GatewayConfig {
             limits,
             journal,
             status_listen,
+            status_token,
         })
     }
 
@@ -153,6 +160,15 @@ impl GatewayConfig {
         }
         advice
     }
+}
+
+fn status_token<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>) -> Option<String> {
+    let token = table.text(reading, "token")?;
+    if token.chars().count() < SECRET_CHARS_MIN || !token.chars().all(|c| c.is_ascii_graphic()) {
+        let problem = format!("needs at least {SECRET_CHARS_MIN} printable ASCII characters, made at random");
+        reading.note(table.line_of("token"), &table.key("token"), problem);
+    }
+    Some(token)
 }
 
 fn required<'t, T, E: std::fmt::Display>(
@@ -246,7 +262,8 @@ fn devices<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, decoder: &mut De
         if inverted {
             decoder.inverted.insert(name.clone());
         }
-        rules.devices.insert(name, Place { role, room });
+        let power = table.choice(reading, "power", Power::WORDS);
+        rules.devices.insert(name, Place { role, room, power });
         table.finish(reading);
     }
 }

@@ -11,17 +11,17 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::config::{GatewayConfig, IntakeConfig};
-use crate::engine::{
-    Command, Completion, Counters, Engine, EngineConfig, Gauges, Heard, Recovered, SendFailure, Verdict,
-};
+use crate::engine::{Command, Completion, Engine, EngineConfig, Heard, Recovered, Verdict};
 use crate::history::History;
 use crate::intake::embedded::{EmbeddedBroker, EmbeddedError};
 use crate::intake::external::ExternalPublisher;
 use crate::intake::{Announcement, INTAKE_QUEUE_MAX, Incoming, embedded, external};
 use crate::journal::{FsStorage, Journal, JournalError};
 use crate::journal_thread::{self, JournalRequest};
-use crate::status;
+use crate::status::{self, StatusRights};
 use crate::uplink::{CentreClient, UplinkError};
+
+pub mod questions;
 
 /// A presence code holds for so long, milliseconds.
 const CODE_MS: i64 = 60_000;
@@ -71,20 +71,6 @@ pub enum DriverError {
     /// The way to the centre.
     #[error("the way to the centre could not be prepared")]
     Uplink(#[source] UplinkError),
-}
-
-/// A question about the loop's state; that it is answered shows that the loop is alive.
-pub type Question = oneshot::Sender<Answer>;
-
-/// The loop's state at one moment.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// What was counted.
-    pub counters: Counters,
-    /// Numbers of the moment.
-    pub gauges: Gauges,
-    /// The stage the elder is told.
-    pub stage: Stage,
 }
 
 /// Publishes in the home, through whichever broker there is.
@@ -155,7 +141,8 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .and_then(tokio::net::TcpListener::from_std)
         .map_err(|source| DriverError::Status { listen: config.status_listen, source })?;
-    tokio::spawn(status::serve(listener, questions, history, stop.clone()));
+    let rights = StatusRights::new(&listener, config.status_token.clone());
+    tokio::spawn(status::serve(listener, questions, history, rights, stop.clone()));
     let publisher = match &config.intake {
         IntakeConfig::Embedded { listen, clients } => {
             let broker = embedded::start(*listen, clients.clone(), intake.clone()).await;
@@ -199,13 +186,8 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
             }
             Some(message) = incoming.recv(), if stop_deadline.is_none() => driver.heard(message),
             Some(question) = asked.recv() => {
-                let answer = Answer {
-                    counters: engine.counters().clone(),
-                    gauges: engine.gauges(&now),
-                    stage: engine.stage(&now),
-                };
-                let _ = Question::send(question, answer);
-                continue;
+                let Some(completion) = question.answer(&engine, &now) else { continue };
+                completion
             }
             () = tokio::time::sleep(wake) => Completion::Woken,
         };
@@ -247,6 +229,7 @@ fn log(completion: &Completion) {
         | Completion::Loaded { .. }
         | Completion::LoadFailed
         | Completion::Polled(Ok(_))
+        | Completion::TestAsked { .. }
         | Completion::Woken
         | Completion::Stopping => {}
     }
@@ -385,18 +368,4 @@ fn private_dir(dir: &std::path::Path) -> std::io::Result<()> {
 fn reassurance(stage: Stage, again: bool) -> Announcement {
     let payload = serde_json::json!({ "stage": stage, "zh": stage.zh(), "en": stage.en(), "again": again });
     Announcement { topic: topics::REASSURANCE.to_owned(), payload: payload.to_string(), retain: true }
-}
-
-/// Asks the loop for its state.
-///
-/// # Errors
-/// [`SendFailure::Unreachable`] when it does not answer within two seconds.
-pub async fn ask(questions: &mpsc::Sender<Question>) -> Result<Answer, SendFailure> {
-    let (question, answer) = oneshot::channel();
-    let asked = async {
-        questions.send(question).await.ok()?;
-        answer.await.ok()
-    };
-    let answered = tokio::time::timeout(Duration::from_secs(2), asked).await.ok().flatten();
-    answered.ok_or_else(|| SendFailure::Unreachable("the loop does not answer".into()))
 }

@@ -8,12 +8,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use protocol::downlink::DownlinkAnswer;
-use protocol::observation::Reading;
 use protocol::record::{Body, ChainHead, Delivery, Reassured, Record, Route, Stamp};
 use protocol::stage::Stage;
 use protocol::uplink::UplinkAnswer;
 
-use crate::decode::{Decoder, Heard as DecodeInput};
+use crate::decode::Decoder;
 use crate::home::{Effect, Home, Input, Telling};
 use crate::jitter::Jitter;
 use crate::outbox::{Outbox, Post};
@@ -23,6 +22,8 @@ mod contract;
 mod counters;
 mod deliveries;
 mod downlink;
+mod hearing;
+pub mod registry;
 mod start;
 mod writing;
 
@@ -32,6 +33,7 @@ pub use self::contract::{
 pub use self::counters::{Counters, Gauges, Named};
 use self::deliveries::Deliveries;
 use self::downlink::Downlink;
+use self::registry::Registry;
 
 /// Most records sealed and not yet written; beyond it routine ones are shed and counted.
 pub const PENDING_RECORDS_MAX: usize = 10_000;
@@ -68,6 +70,7 @@ pub struct Engine {
     outbox: Outbox,
     downlink: Downlink,
     deliveries: Deliveries,
+    registry: Registry,
     counters: Counters,
     jitter: Jitter,
     started_ms: u64,
@@ -97,6 +100,7 @@ impl Engine {
             Completion::Sent { request, outcome } => self.sent(now, request, outcome, &mut commands),
             Completion::Polled(outcome) => self.polled(now, outcome, &mut commands),
             Completion::Told { stage, shown } => self.record(now, None, Body::Reassured(Reassured { stage, shown })),
+            Completion::TestAsked { device } => self.handle(now, None, &Input::TestAsked(&device), &mut commands),
             Completion::Woken => self.handle(now, None, &Input::Woken, &mut commands),
             Completion::Stopping => {
                 self.stopping = true;
@@ -133,89 +137,6 @@ impl Engine {
             wall_ms: now.wall_ms,
             wall_trusted: self.downlink.wall_trusted(now),
         }
-    }
-
-    fn hear(&mut self, now: &Now, heard: Heard, commands: &mut Vec<Command>) {
-        self.counters.messages += 1;
-        let token = heard.token;
-        let delivery = heard.packet.map(|packet| Delivery {
-            client: heard.client.clone(),
-            packet,
-            digest: deliveries::digest(&heard.topic, &heard.payload),
-        });
-        if heard.duplicate
-            && let Some(delivery) = &delivery
-            && let Some(seq) = self.redelivered(now, delivery)
-        {
-            self.counters.duplicates += 1;
-            self.deliveries.heard_again(&self.stamp(now), delivery);
-            self.answer_when_safe(now, token, seq, commands);
-            return;
-        }
-        if heard.topic.len() > TOPIC_BYTES_MAX {
-            self.counters.rejected("topic_too_long");
-            commands.push(Command::Answer { token, verdict: Verdict::Acknowledge });
-            return;
-        }
-        let at = self.stamp(now);
-        let input = DecodeInput { topic: &heard.topic, payload: &heard.payload, retain: heard.retain, at };
-        let decoded = self.decoder.decode(&input);
-        if let Some(rejection) = &decoded.rejected {
-            self.counters.rejected(rejection.name());
-        }
-        let before = self.chain.next_seq;
-        let mut urgent = false;
-        for seen in &decoded.seen {
-            // That a hazard is over, or a battery low, can wait for the next sync; that one began cannot.
-            urgent |= seen.edge && seen.observation.kind.is_life_safety() && seen.observation.value == Reading::Active;
-            let input = Input::Observed { observation: &seen.observation, edge: seen.edge, reason: seen.reason };
-            self.handle(now, delivery.as_ref(), &input, commands);
-        }
-        if let Some(visit) = &decoded.visit {
-            self.handle(now, delivery.as_ref(), &Input::Visit(visit), commands);
-        }
-        if let Some(device) = &decoded.cancel {
-            self.handle(now, delivery.as_ref(), &Input::Cancel(device), commands);
-        }
-        for listed in decoded.learned {
-            self.record(now, None, Body::DeviceListed(listed));
-        }
-        urgent |= decoded.visit.is_some() || decoded.cancel.is_some();
-        // While the disk fails only what goes to the centre at once can become safe; the rest keeps nobody waiting.
-        urgent &= !self.disk_failed
-            || self.pending.iter().rev().take_while(|record| record.seq >= before).any(|record| is_emergency(record));
-        if urgent && self.chain.next_seq > before {
-            self.pending_urgent = true;
-            let last = self.chain.next_seq - 1;
-            self.answer_when_safe(now, token, last, commands);
-        } else {
-            commands.push(Command::Answer { token, verdict: Verdict::Acknowledge });
-        }
-    }
-
-    /// The record that an earlier delivery of the same message made, where dropping this one drops no press.
-    fn redelivered(&self, now: &Now, delivery: &Delivery) -> Option<u64> {
-        let found = self.deliveries.find(&self.stamp(now), self.started_ms, delivery)?;
-        // What is not safe yet was never acknowledged: its sender can only be saying it again.
-        let never_acknowledged = found.seq >= self.first_unsafe_seq();
-        let known = !found.late && (!found.raised || self.home.alarm_open());
-        (never_acknowledged || known).then_some(found.seq)
-    }
-
-    /// Acknowledges now where `seq` is already safe, else once it is.
-    fn answer_when_safe(&mut self, now: &Now, token: u64, seq: u64, commands: &mut Vec<Command>) {
-        let stored_elsewhere = self.disk_failed && self.outbox.is_received(seq);
-        if seq < self.first_unsafe_seq() || stored_elsewhere {
-            commands.push(Command::Answer { token, verdict: Verdict::Acknowledge });
-        } else {
-            self.waiting.push_back(Waiting { seq, token, since_ms: now.uptime_ms });
-        }
-    }
-
-    /// The first sequence that is not on disk.
-    fn first_unsafe_seq(&self) -> u64 {
-        let writing = self.writing.as_ref().and_then(|writing| writing.records.first());
-        writing.or(self.pending.front()).map_or(self.chain.next_seq, |record| record.seq)
     }
 
     fn handle(&mut self, now: &Now, delivery: Option<&Delivery>, input: &Input<'_>, commands: &mut Vec<Command>) {
@@ -383,6 +304,11 @@ impl Engine {
             centre_up: self.downlink.is_up(),
             wall_trusted: self.downlink.wall_trusted(now),
         }
+    }
+
+    /// Every device heard or configured, for the installer.
+    pub fn devices(&self, now: &Now) -> Vec<registry::DeviceLine> {
+        self.registry.lines(&self.stamp(now), &self.home, &self.decoder)
     }
 
     /// The home's rules, for pages and the presence code.

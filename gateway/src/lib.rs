@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod decode;
 pub mod decode_lines;
+pub mod device_page;
 pub mod driver;
 pub mod engine;
 pub mod history;

@@ -31,6 +31,8 @@ pub(crate) fn only_the_world(act: &str) -> String {
 pub struct Scenario {
     /// The devices of the home, in the order written.
     pub home: Vec<HomeDevice>,
+    /// What is special about the home, in the order written.
+    pub rules: Vec<HomeRule>,
     /// Time of day at which it starts; that of the first step where it has one, else 08:00.
     pub starts_at: Duration,
     /// The steps, none earlier than the one before.
@@ -49,6 +51,17 @@ impl Scenario {
     pub fn devices(&self, seed: u64) -> Vec<Device> {
         self.home.iter().map(|entry| entry.device(seed)).collect()
     }
+}
+
+/// Something special about a home: a line `rule …` among its devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HomeRule {
+    /// `check_in 09:00`: a timed check-in at this minute of the day.
+    CheckIn(u16),
+    /// `lives_alone`: nobody else lives there.
+    LivesAlone,
+    /// `high_risk`: the elder depends on a device.
+    HighRisk,
 }
 
 /// One device of the home.
@@ -198,6 +211,8 @@ pub enum Act {
     RadioBridge(Power),
     /// The elder cancels a running pre-alarm with the product's own button or page.
     Cancel,
+    /// The home's battery supply says that the mains is there, or lost.
+    Mains(bool),
     /// A caregiver checks in.
     CheckIn(VisitNote),
     /// A caregiver checks out.
@@ -264,6 +279,8 @@ pub enum WorldAct {
     },
     /// The gateway's wall clock becomes trusted or not.
     ClockTrusted(bool),
+    /// An installer starts a test of a device and is asked to press it.
+    Test(String),
     /// Somebody at a desk does something with a work order.
     Operator {
         /// Sign-in name.

@@ -30,6 +30,10 @@ fn the_example_is_good_and_says_what_its_comments_promise() {
     assert_eq!(config.centre.paths.len(), 2);
     assert_eq!(config.decoder.devices.get("bed pad"), Some(&Role::Bed));
     assert_eq!(config.decoder.rules.len(), 2);
+    let defaults = HomeRules::default();
+    let rules = &config.rules;
+    assert_eq!((rules.hazard, rules.proof), (defaults.hazard, defaults.proof));
+    assert_eq!((rules.supervision, &rules.check_in), (defaults.supervision, &defaults.check_in));
     assert_eq!((config.rules.fall, config.rules.reassurance), (FallRules::default(), ReassuranceRules::default()));
     let defaults = (EngineLimits::default(), OutboxTimes::default(), JournalLimits::default());
     assert_eq!((config.limits, config.outbox, config.journal), defaults);
@@ -164,5 +168,44 @@ fn an_external_broker_needs_its_address_and_hears_life_safety_apart() {
         expect![[r#"
             line 9: mqtt.broker: write host:port
         "#]],
+    );
+}
+
+#[test]
+fn a_second_press_of_an_sos_device_cannot_be_given_another_meaning() {
+    check(
+        &format!(
+            "{GOOD}\n[[device]]\nname = \"pendant\"\nrole = \"sos\"\n[[rule]]\ndevice = \"pendant\"\nrole = \"im_fine\"\ntopic = \"pendant/event\"\nkey = \"action\"\non = [\"double\"]\nmomentary = true\n"
+        ),
+        expect![[""]],
+    );
+    let one_button = |role: &str, on: &str| {
+        format!(
+            "[[rule]]\ndevice = \"{role} {on}\"\nrole = \"{role}\"\ntopic = \"pendant/event\"\nkey = \"action\"\non = [\"{on}\"]\nmomentary = true\n"
+        )
+    };
+    check(&format!("{GOOD}\n{}{}", one_button("sos", "single"), one_button("assistance", "double")), expect![[""]]);
+    check(&format!("{GOOD}\n{}{}", one_button("sos", "single"), one_button("sos", "double")), expect![[""]]);
+    check(
+        &format!("{GOOD}\n[[rule]]\ndevice = \"p\"\nrole = \"sos\"\ntopic = \"p/event\"\noff = [\"double_push\"]\nmomentary = true\n"),
+        expect![[""]],
+    );
+}
+
+#[test]
+fn check_ins_are_times_of_day_well_apart_and_at_most_five() {
+    check(
+        &format!("{GOOD}\n[check_in]\ntimes = [\"9:00\", \"09:30\", \"10:00\", \"24:00\"]\nwindow_minutes = 5\n"),
+        expect![[""]],
+    );
+}
+
+#[test]
+fn watching_values_outside_their_safe_range_are_refused() {
+    check(
+        &format!(
+            "{GOOD}\n[supervision]\nsos_button_hours = 500\n[hazards]\nrepeat_secs = 5\n[test]\npress_secs = 600\npresses = 9\n[status]\ntoken = \"short\"\n"
+        ),
+        expect![[""]],
     );
 }

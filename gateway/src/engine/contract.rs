@@ -170,6 +170,11 @@ pub enum Completion {
         /// Whether it was shown.
         shown: bool,
     },
+    /// An installer asks for a test press of this configured device.
+    TestAsked {
+        /// The device.
+        device: String,
+    },
     /// A deadline may have passed.
     Woken,
     /// The program is asked to stop.

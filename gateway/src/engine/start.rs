@@ -8,6 +8,7 @@ use protocol::record::{Body, ChainHead, Delivered, Started};
 use super::checkpoint::Checkpoint;
 use super::deliveries::Deliveries;
 use super::downlink::Downlink;
+use super::registry::Registry;
 use super::{Command, Counters, Engine, EngineConfig, Now, Recovered};
 use crate::decode::Decoder;
 use crate::home::{Home, Input};
@@ -61,6 +62,7 @@ impl Engine {
             outbox,
             downlink: Downlink::default(),
             deliveries: engine_deliveries,
+            registry: Registry::default(),
             counters,
             jitter: Jitter::new(seed),
             started_ms: now.uptime_ms,

@@ -7,7 +7,7 @@ use protocol::settings::Problem;
 
 use super::act;
 use super::words::{Word, cut};
-use super::{DeviceKind, HomeDevice, Scenario, Step};
+use super::{DeviceKind, HomeDevice, HomeRule, Scenario, Step};
 
 /// Steps that one scenario may have at most.
 const STEPS_MAX: usize = 100_000;
@@ -22,6 +22,7 @@ enum Section {
 pub(super) fn parse(text: &str) -> Result<Scenario, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut home: Vec<HomeDevice> = Vec::new();
+    let mut rules: Vec<HomeRule> = Vec::new();
     let mut times = Times::default();
     let mut steps: Vec<Step> = Vec::new();
     let mut expect = None;
@@ -49,6 +50,12 @@ pub(super) fn parse(text: &str) -> Result<Scenario, Vec<Problem>> {
                 Ok(words) if words.is_empty() => {}
                 Ok(words) => match section {
                     Section::Before => note("begin with a line `home`, then the devices, then a line `steps`".into()),
+                    Section::Home if words.first().is_some_and(|word| word.text == "rule" && !word.quoted) => {
+                        match rule(&words) {
+                            Ok(rule) => rules.push(rule),
+                            Err(text) => note(text),
+                        }
+                    }
                     Section::Home => match device(&words, &home) {
                         Ok(device) => home.push(device),
                         Err(text) => note(text),
@@ -73,11 +80,24 @@ pub(super) fn parse(text: &str) -> Result<Scenario, Vec<Problem>> {
         return Err(problems);
     }
     let starts_at = times.starts_at.unwrap_or(STARTS_AT);
-    Ok(Scenario { home, starts_at, steps, expect })
+    Ok(Scenario { home, rules, starts_at, steps, expect })
 }
 
 /// Start of a scenario whose first step gives no time of day.
 const STARTS_AT: Duration = Duration::from_secs(8 * 3600);
+
+fn rule(words: &[Word]) -> Result<HomeRule, String> {
+    let shape = "write `rule check_in 09:00`, `rule lives_alone` or `rule high_risk`";
+    match words {
+        [_, what] if what.text == "lives_alone" => Ok(HomeRule::LivesAlone),
+        [_, what] if what.text == "high_risk" => Ok(HomeRule::HighRisk),
+        [_, what, time] if what.text == "check_in" => {
+            let time = time_of_day(&time.text).ok_or(shape)?;
+            Ok(HomeRule::CheckIn(u16::try_from(time.as_secs() / 60).unwrap_or(0)))
+        }
+        _ => Err(shape.to_owned()),
+    }
+}
 
 fn device(words: &[Word], home: &[HomeDevice]) -> Result<HomeDevice, String> {
     let shape = "write `<kind> <name>` or `<kind> <name> in <room>`";

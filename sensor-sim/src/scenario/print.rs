@@ -7,7 +7,7 @@ use protocol::visit::{Datum, Method};
 
 use super::act::{ORDERS, VERBS};
 use super::words::{in_quotes, written};
-use super::{Act, Deed, Place, Power, Scenario, VisitNote, WorldAct};
+use super::{Act, Deed, HomeRule, Place, Power, Scenario, VisitNote, WorldAct};
 use crate::device::{Click, Happening};
 
 impl fmt::Display for Scenario {
@@ -18,6 +18,15 @@ impl fmt::Display for Scenario {
             match &device.room {
                 Some(room) => writeln!(f, " in {}", name(room))?,
                 None => writeln!(f)?,
+            }
+        }
+        for rule in &self.rules {
+            match rule {
+                HomeRule::CheckIn(minute) => {
+                    writeln!(f, "  rule check_in {:02}:{:02}", minute / 60, minute % 60)?;
+                }
+                HomeRule::LivesAlone => writeln!(f, "  rule lives_alone")?,
+                HomeRule::HighRisk => writeln!(f, "  rule high_risk")?,
             }
         }
         writeln!(f, "steps")?;
@@ -82,6 +91,7 @@ impl fmt::Display for Act {
             Self::Reachable { device, online: false } => write!(f, "offline {}", name(device)),
             Self::RadioBridge(power) => write!(f, "bridge {}", power.word()),
             Self::Cancel => f.write_str("cancel"),
+            Self::Mains(there) => write!(f, "mains {}", if *there { "back" } else { "lost" }),
             Self::CheckIn(note) => visit(f, "in", note),
             Self::CheckOut(note) => visit(f, "out", note),
             Self::Malformed { topic, text } => write!(f, "malformed {} {}", in_quotes(topic), in_quotes(text)),
@@ -198,6 +208,7 @@ impl fmt::Display for WorldAct {
             Self::DiskFull(full) => write!(f, "disk {}", if *full { "full" } else { "free" }),
             Self::ClockJumps { secs } => write!(f, "clock jumps {}", jump(*secs)),
             Self::ClockTrusted(trusted) => write!(f, "clock {}", if *trusted { "trusted" } else { "untrusted" }),
+            Self::Test(device) => write!(f, "test {}", name(device)),
             Self::Operator { who, order, deed } => {
                 write!(f, "{} ", written(who, VERBS))?;
                 match deed {

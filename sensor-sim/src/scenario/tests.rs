@@ -288,7 +288,7 @@ fn any_act(names: Vec<String>) -> impl Strategy<Value = Act> {
         1 => name.clone().prop_map(|device| Act::DeliverAgain { device }),
         1 => (name, any::<bool>()).prop_map(|(device, online)| Act::Reachable { device, online }),
         1 => prop::sample::select(vec![Power::Down, Power::Up, Power::Restart]).prop_map(Act::RadioBridge),
-        1 => prop::sample::select(vec![Act::Cancel, Act::Wait]),
+        1 => prop::sample::select(vec![Act::Cancel, Act::Wait, Act::Mains(true), Act::Mains(false)]),
         1 => any_note().prop_map(Act::CheckIn),
         1 => any_note().prop_map(Act::CheckOut),
         1 => (topic(), any_text()).prop_map(|(topic, text)| Act::Malformed { topic, text }),
@@ -334,7 +334,8 @@ fn any_scenario() -> impl Strategy<Value = Scenario> {
             written.push(Step { at: Duration::from_millis(at), line: 0, act });
         }
         let starts_at = if first { 8 * 3_600_000 } else { starts_at };
-        Scenario { home, starts_at: Duration::from_millis(starts_at), steps: written, expect }
+        let rules = vec![HomeRule::CheckIn(9 * 60), HomeRule::LivesAlone, HomeRule::HighRisk];
+        Scenario { home, rules, starts_at: Duration::from_millis(starts_at), steps: written, expect }
     })
 }
 

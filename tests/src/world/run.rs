@@ -95,6 +95,7 @@ impl World {
             Due::Return { home, run, completion } => self.give(home, run, *completion),
             Due::PollEnds { ticket } => self.poll_ends(ticket),
             Due::CentreDeadline => self.centre_deadline(),
+            Due::Beats => self.check_beats(),
             Due::GatewayStart { home } => self.start_gateway(home),
             Due::CentreStart => self.start_centre(),
             Due::Trouble => self.trouble(),

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use cloud_bridge::centre::{Answer, CommandRequest, Request};
 use cloud_bridge::dispatch::{Act as DeskDeed, Operator};
 use cloud_bridge::store::{FeedItem, OrderFilter, Reads};
+use gateway::engine::Completion;
 use gateway::home::visit::Visits;
 use gateway::journal::sim_storage::CrashModel;
 use protocol::feed::OrderState;
 use sensor_sim::device::Happening;
 use sensor_sim::performer::{HomePosition, Performed, Performer};
-use sensor_sim::scenario::{Act, Deed, DeviceKind, Power, Scenario, WorldAct};
+use sensor_sim::scenario::{Act, Deed, DeviceKind, HomeRule, Power, Scenario, WorldAct};
 
 use super::faults::{Death, Faults};
 use super::network::PathState;
@@ -40,13 +41,14 @@ pub(super) struct Running {
 pub fn play(text: &str) -> Result<String, String> {
     let scenario = Scenario::parse(text)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
-    let town = Arc::new(Town::of(&scenario.home, false));
+    let town = Arc::new(Town::of(&scenario.home, &scenario.rules, false));
     let starts_at_ms = u64::try_from(scenario.starts_at.as_millis()).unwrap_or(0);
     let config = WorldConfig { seed: 1, homes: 1, days: 0, faults: Faults::None, detail: Detail::Story };
     let mut world = World::new(config, Arc::clone(&town));
     // A day ahead, so that the time before the first step is never negative.
     world.transcript = Transcript::new(Detail::Story, super::DAY_MS + starts_at_ms - BEFORE_MS).from(BEFORE_MS);
     let performer = Performer::new(town.bridge.clone(), HomePosition::default());
+    world.centre.watch_beats(scenario.rules.contains(&HomeRule::HighRisk));
     world.start_centre();
     world.start_gateway(0);
     let last = scenario.steps.last().map_or(0, |step| step.at.as_millis() as u64);
@@ -114,6 +116,9 @@ pub(super) fn narrate(transcript: &mut Transcript, now_ms: u64, item: &FeedItem)
             format!(", odd: {}", odd.join(", "))
         });
         transcript.story(now_ms, format_args!("desk: {what} {who}, {grade}{}", odd.unwrap_or_default()));
+    } else if what == "test" || what == "test.step" {
+        let what = if what == "test" { format!("pressed ({})", text("kind")) } else { text("step") };
+        transcript.story(now_ms, format_args!("desk: TEST {what}"));
     } else {
         transcript.story(now_ms, format_args!("desk: {what} ({}: {})", text("kind"), text("reason")));
     }
@@ -228,6 +233,10 @@ impl World {
             WorldAct::ClockJumps { secs } => self.homes[0].clock_offset_ms += secs * 1_000,
             WorldAct::ClockTrusted(trusted) => {
                 self.homes[0].clock_offset_ms = if trusted { 0 } else { -EPOCH_MS };
+            }
+            WorldAct::Test(device) => {
+                self.homes[0].inbox.push_back(Completion::TestAsked { device });
+                self.drain(0);
             }
             WorldAct::Operator { who, order, deed } => self.operator(who, order, deed),
         }

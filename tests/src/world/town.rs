@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::decode::{DecoderConfig, Role, UnknownDevices};
+use gateway::decode::{DecoderConfig, GenericRule, Role, Select, TopicPattern, UnknownDevices};
 use gateway::engine::{EngineConfig, EngineLimits};
 use gateway::home::visit::place::Point;
 use gateway::home::{HomeRules, Place};
@@ -13,7 +13,7 @@ use sensor_sim::bridge::RadioBridge;
 use sensor_sim::device::{Device, Happening, Model};
 use sensor_sim::life::Life;
 use sensor_sim::resident::Habits;
-use sensor_sim::scenario::{DeviceKind, HomeDevice};
+use sensor_sim::scenario::{DeviceKind, HomeDevice, HomeRule};
 
 use super::DAY_MS;
 
@@ -74,11 +74,11 @@ impl Town {
             entry(DeviceKind::ExitDoor, "front door", "hall"),
             entry(DeviceKind::Bed, "bed", "bedroom"),
         ];
-        Self::of(&home, true)
+        Self::of(&home, &[], true)
     }
 
     /// A town of such homes; without days nothing happens that nobody does.
-    pub(super) fn of(home: &[HomeDevice], with_days: bool) -> Self {
+    pub(super) fn of(home: &[HomeDevice], special: &[HomeRule], with_days: bool) -> Self {
         let devices: Vec<Device> = home.iter().map(|entry| entry.device(1)).collect();
         let names: Vec<String> = home.iter().map(|entry| entry.name.clone()).collect();
         let topics = names.iter().map(|name| format!("{ZIGBEE2MQTT_BASE}/{name}")).collect();
@@ -89,7 +89,7 @@ impl Town {
         } else {
             Vec::new()
         };
-        Self { bridge: RadioBridge::new(devices), names, topics, days, engine: engine(home) }
+        Self { bridge: RadioBridge::new(devices), names, topics, days, engine: engine(home, special, with_days) }
     }
 }
 
@@ -110,16 +110,41 @@ fn template_day(devices: &[Device], names: &[String], exits: &[String], day: u64
     signs
 }
 
-fn engine(home: &[HomeDevice]) -> EngineConfig {
-    let mut rules = HomeRules::default();
+fn engine(home: &[HomeDevice], special: &[HomeRule], with_days: bool) -> EngineConfig {
+    // A scenario's day is told in the home's own time.
+    let mut rules = HomeRules { utc_offset_minutes: 0, ..HomeRules::default() };
+    for special in special {
+        match special {
+            HomeRule::CheckIn(minute) => rules.check_in.times.push(*minute),
+            HomeRule::LivesAlone => rules.supervision.silence.lives_alone = true,
+            HomeRule::HighRisk => {}
+        }
+    }
+    if with_days {
+        // The template days leave the radar out: its silence would be a fault of the day, not of the home.
+        rules.supervision.silence.mains_ms = 30 * DAY_MS;
+    }
     let mut decoder = DecoderConfig { unknown_devices: UnknownDevices::JoinedOnly, ..DecoderConfig::without_home() };
     for entry in home {
         let role = role(entry.kind);
         if let Some(role) = role {
             decoder.devices.insert(entry.name.clone(), role);
         }
-        rules.devices.insert(entry.name.clone(), Place { role, room: entry.room.clone() });
+        rules.devices.insert(entry.name.clone(), Place { role, room: entry.room.clone(), power: None });
     }
+    let supply = GenericRule {
+        device: "mains".to_owned(),
+        topic: TopicPattern::exact(&["ups", "mains"]),
+        select: Select::Text,
+        conditions: Vec::new(),
+        role: Role::Mains,
+        on: vec!["ON".to_owned()],
+        off: vec!["OFF".to_owned()],
+        momentary: false,
+        debounce_ms: 0,
+        count: None,
+    };
+    decoder.rules.push(supply);
     rules.visit.home = Some(Point { lat: 41.8, lon: 123.4 });
     rules.visit.code_secret = Some(vec![7; 20]);
     EngineConfig {

@@ -3,6 +3,7 @@
 
 mod centre_link;
 mod command_line;
+mod devices;
 mod external_broker;
 mod home;
 mod rights;

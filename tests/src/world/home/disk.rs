@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use gateway::engine::Completion;
-use protocol::record::{Record, Route};
+use protocol::record::{Body, Record, Route};
 
 use super::super::faults::Death;
 use super::super::{Detail, Due, World, watch};
@@ -54,7 +54,10 @@ impl World {
                         self.watch.written(home, &records);
                         at.unconfirmed = false;
                         if self.transcript.keeps(Detail::Story) {
-                            for record in records.iter().filter(|record| record.body.route() == Route::Emergency) {
+                            let told = |body: &Body| {
+                                body.route() == Route::Emergency || matches!(body, Body::Restored(_) | Body::Tested(_))
+                            };
+                            for record in records.iter().filter(|record| told(&record.body)) {
                                 let what = watch::name(&record.body);
                                 self.transcript.story(
                                     self.now_ms,

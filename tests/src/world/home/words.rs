@@ -36,6 +36,7 @@ pub(super) fn brief(completion: &Completion) -> String {
         | Completion::WriteFailed
         | Completion::LoadFailed
         | Completion::Told { .. }
+        | Completion::TestAsked { .. }
         | Completion::Woken
         | Completion::Stopping => format!("{completion:?}"),
     }

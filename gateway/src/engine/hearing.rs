@@ -1,0 +1,115 @@
+//! One message heard: what it says goes to the home, and its sender is answered once that is safe.
+
+use protocol::observation::{Kind, Reading};
+use protocol::record::{Body, Delivery, Stamp};
+
+use super::{Command, Engine, Heard, Now, TOPIC_BYTES_MAX, Verdict, Waiting, deliveries, is_emergency};
+use crate::decode::{Decoded, Heard as DecodeInput};
+use crate::home::supervision::silence::Power;
+use crate::home::{Effect, Input};
+
+impl Engine {
+    pub(super) fn hear(&mut self, now: &Now, heard: Heard, commands: &mut Vec<Command>) {
+        self.counters.messages += 1;
+        let token = heard.token;
+        let delivery = heard.packet.map(|packet| Delivery {
+            client: heard.client.clone(),
+            packet,
+            digest: deliveries::digest(&heard.topic, &heard.payload),
+        });
+        if heard.duplicate
+            && let Some(delivery) = &delivery
+            && let Some(seq) = self.redelivered(now, delivery)
+        {
+            self.counters.duplicates += 1;
+            self.deliveries.heard_again(&self.stamp(now), delivery);
+            self.answer_when_safe(now, token, seq, commands);
+            return;
+        }
+        if heard.topic.len() > TOPIC_BYTES_MAX {
+            self.counters.rejected("topic_too_long");
+            commands.push(Command::Answer { token, verdict: Verdict::Acknowledge });
+            return;
+        }
+        let at = self.stamp(now);
+        let input = DecodeInput { topic: &heard.topic, payload: &heard.payload, retain: heard.retain, at };
+        let decoded = self.decoder.decode(&input);
+        if let Some(rejection) = &decoded.rejected {
+            self.counters.rejected(rejection.name());
+        }
+        self.registry.heard(now.uptime_ms, &heard, &decoded);
+        let before = self.chain.next_seq;
+        self.note_speakers(now, &at, heard.retain, &decoded);
+        let mut urgent = false;
+        for seen in &decoded.seen {
+            // That a hazard is over, or a battery low, can wait for the next sync; that one began cannot.
+            urgent |= seen.edge && seen.observation.kind.is_life_safety() && seen.observation.value == Reading::Active;
+            let input = Input::Observed { observation: &seen.observation, edge: seen.edge, reason: seen.reason };
+            self.handle(now, delivery.as_ref(), &input, commands);
+        }
+        if let Some(visit) = &decoded.visit {
+            self.handle(now, delivery.as_ref(), &Input::Visit(visit), commands);
+        }
+        if let Some(device) = &decoded.cancel {
+            self.handle(now, delivery.as_ref(), &Input::Cancel(device), commands);
+        }
+        for listed in decoded.learned {
+            self.record(now, None, Body::DeviceListed(listed));
+        }
+        urgent |= decoded.visit.is_some() || decoded.cancel.is_some();
+        // While the disk fails only what goes to the centre at once can become safe; the rest keeps nobody waiting.
+        urgent &= !self.disk_failed
+            || self.pending.iter().rev().take_while(|record| record.seq >= before).any(|record| is_emergency(record));
+        if urgent && self.chain.next_seq > before {
+            self.pending_urgent = true;
+            let last = self.chain.next_seq - 1;
+            self.answer_when_safe(now, token, last, commands);
+        } else {
+            commands.push(Command::Answer { token, verdict: Verdict::Acknowledge });
+        }
+    }
+
+    /// The record that an earlier delivery of the same message made, where dropping this one drops no press.
+    fn redelivered(&self, now: &Now, delivery: &Delivery) -> Option<u64> {
+        let found = self.deliveries.find(&self.stamp(now), self.started_ms, delivery)?;
+        // What is not safe yet was never acknowledged: its sender can only be saying it again.
+        let never_acknowledged = found.seq >= self.first_unsafe_seq();
+        let known = !found.late && (!found.raised || self.home.alarm_open());
+        (never_acknowledged || known).then_some(found.seq)
+    }
+
+    /// Acknowledges now where `seq` is already safe, else once it is.
+    fn answer_when_safe(&mut self, now: &Now, token: u64, seq: u64, commands: &mut Vec<Command>) {
+        let stored_elsewhere = self.disk_failed && self.outbox.is_received(seq);
+        if seq < self.first_unsafe_seq() || stored_elsewhere {
+            commands.push(Command::Answer { token, verdict: Verdict::Acknowledge });
+        } else {
+            self.waiting.push_back(Waiting { seq, token, since_ms: now.uptime_ms });
+        }
+    }
+
+    /// The first sequence that is not on disk.
+    pub(super) fn first_unsafe_seq(&self) -> u64 {
+        let writing = self.writing.as_ref().and_then(|writing| writing.records.first());
+        writing.or(self.pending.front()).map_or(self.chain.next_seq, |record| record.seq)
+    }
+
+
+    /// Whoever said something is there. What a broker or a bridge's cache repeats is no sign of that.
+    fn note_speakers(&mut self, now: &Now, at: &Stamp, retain: bool, decoded: &Decoded) {
+        let replayed = retain || (self.decoder.is_cache_speaking(at) && !decoded.seen.iter().any(|seen| seen.edge));
+        let mut last = None;
+        for observation in decoded.seen.iter().map(|seen| &seen.observation) {
+            let device = observation.device.as_str();
+            let speaks = !matches!(observation.kind, Kind::Availability | Kind::Visit);
+            if !speaks || replayed || last == Some(device) {
+                continue;
+            }
+            last = Some(device);
+            let power = self.decoder.on_mains(device).map(|mains| if mains { Power::Mains } else { Power::Battery });
+            for Effect::Record(body) in self.home.handle(at, &Input::DeviceHeard { device, power }) {
+                self.record(now, None, body);
+            }
+        }
+    }
+}
