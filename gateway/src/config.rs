@@ -114,8 +114,9 @@ impl GatewayConfig {
         home(reading, root, &mut home_rules);
         visits(reading, root, &mut home_rules.visit);
         supervision::read(reading, root, &mut home_rules);
-        let (outbox, limits) = times(reading, root, &mut home_rules);
+        let (outbox, mut limits) = times(reading, root, &mut home_rules);
         let journal = journal(reading, root);
+        limits.segment_bytes = journal.segment_bytes;
         let mut status = root.table(reading, "status");
         let status_listen = address(reading, &mut status, "listen", SocketAddr::from(([127, 0, 0, 1], 9180)));
         let status_token = status_token(reading, &mut status);
@@ -339,9 +340,9 @@ fn times<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRu
 fn journal<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> JournalLimits {
     let mut table = root.table(reading, "journal");
     let limits = JournalLimits {
-        retained_bytes: table.number(reading, "retained_mb", 8..=4_096, 64) << 20,
+        segment_bytes: table.number(reading, "segment_kb", 64..=4_096, 1_024) << 10,
+        retained_bytes: table.number(reading, "retained_mb", 1..=4_096, 64) << 20,
         retained_ms: table.number(reading, "retained_days", 1..=3_650, 180) * 24 * 3_600_000,
-        ..JournalLimits::default()
     };
     table.finish(reading);
     limits

@@ -105,8 +105,8 @@ pub struct Draw {
 pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bool>) -> Result<(), DriverError> {
     let clock = Clock::new();
     let journal_dir = config.data_dir.join("journal");
-    private_dir(&journal_dir)
-        .map_err(|source| DriverError::DataDir { path: journal_dir.display().to_string(), source })?;
+    private_dir(&config.data_dir)
+        .map_err(|source| DriverError::DataDir { path: config.data_dir.display().to_string(), source })?;
     let journal_error = |source| DriverError::Journal { path: journal_dir.display().to_string(), source };
     let storage = FsStorage::open(&journal_dir).map_err(journal_error)?;
     let (journal, recovery) = Journal::open(storage, config.journal).map_err(journal_error)?;
@@ -358,10 +358,24 @@ fn tell_in_order(publisher: Publisher, completions: mpsc::UnboundedSender<Comple
     tells
 }
 
-/// Makes a directory and what lies above it, readable by this user only.
+/// Makes a directory and what lies above it, readable by this user only; else a power cut could take
+/// the new directory away with what was recorded in it.
 fn private_dir(dir: &std::path::Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    if dir.is_dir() {
+        return Ok(());
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let parents = dir.ancestors().skip(1).map(|parent| match parent.as_os_str().is_empty() {
+        true => std::path::Path::new("."),
+        false => parent,
+    });
+    for parent in parents {
+        // What lies further up was there before, and need not be readable.
+        let Ok(parent) = std::fs::File::open(parent) else { break };
+        parent.sync_all()?;
+    }
+    Ok(())
 }
 
 /// What lamps, sirens and pages are told.

@@ -1,5 +1,7 @@
 //! Testing ground of the whole product: the seeded world, and the harness that the end-to-end tests,
 //! the demo and the benchmark share for real programs, real sockets and real disks.
 
+pub mod damage;
 pub mod harness;
+pub mod powercut;
 pub mod world;

@@ -109,7 +109,7 @@ fn an_unknown_role_a_doubled_device_and_a_misspelt_key_are_told_together() {
     check(
         &format!("{GOOD}\n[[device]]\nname = \"a\"\nrole = \"sus\"\n[[device]]\nname = \"a\"\nrom = \"hall\"\n"),
         expect![[r#"
-            line 15: device[1].role: `sus` is not one of sos, assistance, im_fine, fall, motion, presence, door, exit_door, bed, water, smoke, gas, co, vibration, ignore
+            line 15: device[1].role: `sus` is not one of sos, assistance, im_fine, fall, motion, presence, door, exit_door, bed, water, smoke, gas, co, vibration, mains, ignore
             line 17: device[2].name: `a` is configured twice
             line 18: device[2].rom: is not a known key; did you mean `room`?
         "#]],
@@ -177,18 +177,26 @@ fn a_second_press_of_an_sos_device_cannot_be_given_another_meaning() {
         &format!(
             "{GOOD}\n[[device]]\nname = \"pendant\"\nrole = \"sos\"\n[[rule]]\ndevice = \"pendant\"\nrole = \"im_fine\"\ntopic = \"pendant/event\"\nkey = \"action\"\non = [\"double\"]\nmomentary = true\n"
         ),
-        expect![[""]],
+        expect![[r#"
+            line 18: rule[1].role: `pendant` has another role already: every gesture on an SOS device is an emergency; give life help and "I'm fine" a device of their own
+        "#]],
     );
     let one_button = |role: &str, on: &str| {
         format!(
             "[[rule]]\ndevice = \"{role} {on}\"\nrole = \"{role}\"\ntopic = \"pendant/event\"\nkey = \"action\"\non = [\"{on}\"]\nmomentary = true\n"
         )
     };
-    check(&format!("{GOOD}\n{}{}", one_button("sos", "single"), one_button("assistance", "double")), expect![[""]]);
-    check(&format!("{GOOD}\n{}{}", one_button("sos", "single"), one_button("sos", "double")), expect![[""]]);
+    check(&format!("{GOOD}\n{}{}", one_button("sos", "single"), one_button("assistance", "double")), expect![[r#"
+        line 22: rule[2].role: `sos single` and `assistance double` are gestures of one button: every gesture on an SOS device is an emergency; give life help and "I'm fine" a device of their own
+    "#]]);
+    check(&format!("{GOOD}\n{}{}", one_button("sos", "single"), one_button("sos", "double")), expect![[r#"
+        good
+    "#]]);
     check(
         &format!("{GOOD}\n[[rule]]\ndevice = \"p\"\nrole = \"sos\"\ntopic = \"p/event\"\noff = [\"double_push\"]\nmomentary = true\n"),
-        expect![[""]],
+        expect![[r#"
+            line 15: rule[1].role: `off` takes `double_push` for no press: every gesture on an SOS device is an emergency; give life help and "I'm fine" a device of their own
+        "#]],
     );
 }
 
@@ -196,7 +204,12 @@ fn a_second_press_of_an_sos_device_cannot_be_given_another_meaning() {
 fn check_ins_are_times_of_day_well_apart_and_at_most_five() {
     check(
         &format!("{GOOD}\n[check_in]\ntimes = [\"9:00\", \"09:30\", \"10:00\", \"24:00\"]\nwindow_minutes = 5\n"),
-        expect![[""]],
+        expect![[r#"
+            line 14: check_in.times: `24:00` is no time of day; write it as "09:00"
+            line 14: check_in.times: `9:00` is no time of day; write it as "09:00"
+            line 14: check_in.times: two times lie less than 60 minutes apart
+            line 15: check_in.window_minutes: 5 is outside 30–360; the default is 120
+        "#]],
     );
 }
 
@@ -206,6 +219,12 @@ fn watching_values_outside_their_safe_range_are_refused() {
         &format!(
             "{GOOD}\n[supervision]\nsos_button_hours = 500\n[hazards]\nrepeat_secs = 5\n[test]\npress_secs = 600\npresses = 9\n[status]\ntoken = \"short\"\n"
         ),
-        expect![[""]],
+        expect![[r#"
+            line 14: supervision.sos_button_hours: 500 is outside 6–72; the default is 24
+            line 16: hazards.repeat_secs: 5 is outside 30–600; the default is 120
+            line 18: test.press_secs: 600 is outside 5–60; the default is 15
+            line 19: test.presses: 9 is outside 1–3; the default is 3
+            line 21: status.token: needs at least 32 printable ASCII characters, made at random
+        "#]],
     );
 }

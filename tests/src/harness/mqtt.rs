@@ -41,6 +41,9 @@ impl Heard {
     }
 }
 
+/// What is done with each packet a broker sends, before anybody who waits for it goes on.
+pub type PacketTeller = Box<dyn Fn(&Packet) + Send + Sync>;
+
 /// A client's sign-in.
 #[derive(Debug, Clone)]
 pub struct SignIn {
@@ -89,12 +92,25 @@ impl MqttClient {
     /// # Errors
     /// When there is no connection, or the sign-in is refused.
     pub async fn connect(port: u16, client_id: &str, sign_in: Option<&SignIn>) -> Result<Self, Failed> {
+        Self::connect_telling(port, client_id, sign_in, None).await
+    }
+
+    /// The same, with every packet told as it comes.
+    ///
+    /// # Errors
+    /// As [`MqttClient::connect`].
+    pub async fn connect_telling(
+        port: u16,
+        client_id: &str,
+        sign_in: Option<&SignIn>,
+        tell: Option<PacketTeller>,
+    ) -> Result<Self, Failed> {
         let stream =
             TcpStream::connect(("127.0.0.1", port)).await.map_err(|error| format!("MQTT on {port}: {error}"))?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         let (reader, writer) = stream.into_split();
         let shared = Arc::new(Shared { state: Mutex::default(), changed: watch::Sender::new(0) });
-        let reading = tokio::spawn(read(reader, Arc::clone(&shared)));
+        let reading = tokio::spawn(read(reader, Arc::clone(&shared), tell));
         let mut client = Self { writer, shared, next_packet: 1, reading };
         let sign_in = sign_in.map(|sign_in| (sign_in.name.as_str(), sign_in.password.as_str()));
         client.send(&wire::connect(client_id, sign_in)).await?;
@@ -256,11 +272,14 @@ impl Drop for MqttClient {
     }
 }
 
-async fn read(mut reader: OwnedReadHalf, shared: Arc<Shared>) {
+async fn read(mut reader: OwnedReadHalf, shared: Arc<Shared>, tell: Option<PacketTeller>) {
     let mut bytes = Vec::new();
     while let Ok(1..) = reader.read_buf(&mut bytes).await {
         let at = now();
         while let Some(packet) = wire::take(&mut bytes) {
+            if let Some(tell) = &tell {
+                tell(&packet);
+            }
             shared.change(|state| note(state, packet, at));
         }
     }

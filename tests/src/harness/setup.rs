@@ -97,6 +97,12 @@ pub struct Setup {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// The home's devices.
     pub devices: Vec<HomeDevice>,
+    /// The gateway's name.
+    pub gateway: String,
+    /// Added to the end of the gateway's configuration.
+    pub extra_toml: String,
+    /// Further gateways of the centre with their credentials.
+    pub more_gateways: Vec<(String, String)>,
     /// The gateway's credential at the centre.
     pub gateway_token: String,
     /// Another gateway with its credential.
@@ -142,6 +148,9 @@ impl Setup {
             ca_file: None,
             tls: None,
             devices: sensor_sim::config::demo_home(),
+            gateway: GATEWAY.to_owned(),
+            extra_toml: String::new(),
+            more_gateways: Vec::new(),
             gateway_token: secret::token()?,
             other_gateway: ("other-home", secret::token()?),
             users: [user("wang", "dispatcher")?, user("board", "viewer")?, user("chen", "supervisor")?],
@@ -228,7 +237,8 @@ impl Setup {
         let Ports { mqtt, centre, status } = self.ports;
         let url = self.centre_url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{centre}"));
         let mut text = format!(
-            "gateway = \"{GATEWAY}\"\ndata_dir = \"{}\"\n\n[centre]\npaths = [\"{url}\"]\ntoken = \"{}\"\n",
+            "gateway = \"{}\"\ndata_dir = \"{}\"\n\n[centre]\npaths = [\"{url}\"]\ntoken = \"{}\"\n",
+            self.gateway,
             self.gateway_data().display(),
             self.gateway_token
         );
@@ -274,6 +284,7 @@ impl Setup {
                 put(&mut text, format_args!("room = \"{room}\"\n"));
             }
         }
+        text.push_str(&self.extra_toml);
         text
     }
 
@@ -287,7 +298,9 @@ impl Setup {
         if let Some((cert, key)) = &self.tls {
             put(&mut text, format_args!("\n[tls]\ncert = \"{}\"\nkey = \"{}\"\n", cert.display(), key.display()));
         }
-        for (id, token) in [(GATEWAY, &self.gateway_token), (self.other_gateway.0, &self.other_gateway.1)] {
+        let two = [(GATEWAY, &self.gateway_token), (self.other_gateway.0, &self.other_gateway.1)];
+        let more = self.more_gateways.iter().map(|(id, token)| (id.as_str(), token));
+        for (id, token) in two.into_iter().chain(more) {
             put(&mut text, format_args!("\n[[gateway]]\nid = \"{id}\"\ntoken = \"{token}\"\n"));
         }
         for User { name, role, token } in &self.users {

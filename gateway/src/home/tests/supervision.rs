@@ -81,7 +81,6 @@ fn a_lone_elder_whose_only_sensors_are_silent_is_a_welfare_call() {
         264600s record trigger Welfare by radar (OnlySensorsSilent)
         264600s told Contacting the centre
         264630s told Not connected: call 120
-        266400s record over Technical by radar (DeviceSilent)
         266400s record over Welfare by radar (OnlySensorsSilent)
     "#]]);
 }

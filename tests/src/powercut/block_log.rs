@@ -1,0 +1,134 @@
+//! One ordered log of everything that a power cut could fall between: block writes, flushes, and
+//! what the world was told meanwhile.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+/// Granularity at which a file system writes, bytes.
+pub const BLOCK: usize = 4_096;
+
+/// What the world outside the disk sent or was told. A press is named by its MQTT packet id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Note {
+    /// The workload reached a place worth naming in a report.
+    Began(String),
+    /// A button begins to send a press.
+    Pressed(u16),
+    /// The button has its PUBACK.
+    Acknowledged(u16),
+    /// The lamp says "recorded" while this press alone is under way.
+    ShownRecorded(u16),
+    /// The centre was sent this body by `POST /v1/uplink`.
+    Arrived(Vec<u8>),
+    /// The centre has answered with receipts for so many records.
+    Received(usize),
+    /// The gateway was told to stop.
+    Stopping,
+}
+
+/// One entry of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Entry {
+    /// The disk took these bytes into its cache.
+    Write {
+        /// Where, bytes from the beginning of the disk.
+        at: u64,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// The disk made all before durable.
+    Flush,
+    /// Something outside the disk.
+    Noted(Note),
+}
+
+/// A whole run on the disk: what it held at first, and the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recording {
+    /// Name of the workload.
+    pub workload: String,
+    /// The disk before the first entry; a block of zeros is left out.
+    pub base: Vec<(u32, Vec<u8>)>,
+    /// Length of the disk, bytes.
+    pub disk_bytes: u64,
+    /// The gateway's configuration without its ports, as the workload had it.
+    pub extra_toml: String,
+    /// Everything in order.
+    pub entries: Vec<Entry>,
+}
+
+impl Recording {
+    /// The disk's bytes before the first entry.
+    pub fn first_disk(&self) -> Vec<u8> {
+        let mut disk = vec![0; usize::try_from(self.disk_bytes).unwrap_or(0)];
+        for (block, bytes) in &self.base {
+            let at = *block as usize * BLOCK;
+            if let Some(place) = disk.get_mut(at..at + bytes.len()) {
+                place.copy_from_slice(bytes);
+            }
+        }
+        disk
+    }
+
+    /// Takes the blocks of a disk that are not all zeros.
+    pub fn blocks_of(disk: &[u8]) -> Vec<(u32, Vec<u8>)> {
+        let used = disk.chunks(BLOCK).enumerate().filter(|(_, block)| block.iter().any(|byte| *byte != 0));
+        used.map(|(index, block)| (u32::try_from(index).unwrap_or(u32::MAX), block.to_vec())).collect()
+    }
+
+    /// Keeps the recording, so that a cut that failed can be repeated.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path) -> anyhow::Result<()> {
+        let bytes = bincode::serialize(self).context("a recording could not be encoded")?;
+        std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Reads a recording that was kept.
+    ///
+    /// # Errors
+    /// When there is none in the file.
+    pub fn load(path: &Path) -> anyhow::Result<Self> {
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        bincode::deserialize(&bytes).with_context(|| format!("{} holds no recording", path.display()))
+    }
+}
+
+/// The log while it is being written; everybody who adds to it shares it.
+#[derive(Debug, Clone, Default)]
+pub struct BlockLog(Arc<Mutex<Vec<Entry>>>);
+
+impl BlockLog {
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds an entry behind all others.
+    pub fn add(&self, entry: Entry) {
+        self.entries().push(entry);
+    }
+
+    /// Adds a note behind all others.
+    pub fn note(&self, note: Note) {
+        self.add(Entry::Noted(note));
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries().len()
+    }
+
+    /// Whether nothing happened yet.
+    pub fn is_empty(&self) -> bool {
+        self.entries().is_empty()
+    }
+
+    /// Takes every entry out.
+    pub fn take(&self) -> Vec<Entry> {
+        std::mem::take(&mut self.entries())
+    }
+}

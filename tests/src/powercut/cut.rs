@@ -1,0 +1,171 @@
+//! A cut: a place in the log and what the disk had kept of its cache by then; and the image it leaves.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use sensor_sim::dice::Dice;
+
+use super::block_log::{BLOCK, Entry, Note, Recording};
+
+/// Smallest piece that a disk writes whole, bytes.
+const SECTOR: usize = 512;
+
+/// How many flushes back a disk that ignores them may have lost, at most.
+const IGNORED_FLUSHES_MAX: usize = 200;
+
+/// What becomes of everything that was written after the last flush.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Model {
+    /// Nothing of it was kept.
+    None,
+    /// All of it was kept.
+    All,
+    /// Some blocks were kept, in no order.
+    Some,
+    /// Some sectors were kept: blocks are torn.
+    Torn,
+    /// The disk ignores flushes: what it said was durable is not. The control that must fail.
+    Lying,
+}
+
+impl Model {
+    /// The models of an honest disk.
+    pub const HONEST: [Self; 4] = [Self::None, Self::All, Self::Some, Self::Torn];
+
+    /// Its name in a table and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::All => "all",
+            Self::Some => "some",
+            Self::Torn => "torn",
+            Self::Lying => "lying",
+        }
+    }
+}
+
+impl fmt::Display for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cut {
+    /// Entries of the log that had happened.
+    pub at: usize,
+    /// What the disk kept.
+    pub model: Model,
+    /// Chooses what `some` and `torn` keep.
+    pub seed: u64,
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--at {} --model {} --cut-seed {}", self.at, self.model, self.seed)
+    }
+}
+
+/// Every cut there is under the honest models; where nothing waits in the cache all models are one.
+pub fn all_cuts(entries: &[Entry], seed: u64) -> Vec<Cut> {
+    let mut dice = Dice::named(seed, "cuts");
+    let mut waiting = false;
+    let mut cuts = Vec::new();
+    for at in 0..=entries.len() {
+        match at.checked_sub(1).map(|last| &entries[last]) {
+            Some(Entry::Write { .. }) => waiting = true,
+            Some(Entry::Flush) => waiting = false,
+            Some(Entry::Noted(_)) | None => {}
+        }
+        let models: &[Model] = if waiting { &Model::HONEST } else { &Model::HONEST[..1] };
+        cuts.extend(models.iter().map(|model| Cut { at, model: *model, seed: dice.throw() }));
+    }
+    cuts
+}
+
+/// Chooses `count` of all cuts, the same ones for the same seed.
+pub fn choose(mut cuts: Vec<Cut>, count: usize, seed: u64) -> Vec<Cut> {
+    let mut dice = Dice::named(seed, "choice");
+    for index in (1..cuts.len()).rev() {
+        cuts.swap(index, usize::try_from(dice.between(0, index as u64)).unwrap_or(0));
+    }
+    cuts.truncate(count);
+    cuts
+}
+
+/// Cuts on a disk that ignores flushes, each just after something was acknowledged.
+pub fn lying_cuts(entries: &[Entry], count: usize, seed: u64) -> Vec<Cut> {
+    let mut dice = Dice::named(seed, "lying");
+    let told = |entry: &Entry| matches!(entry, Entry::Noted(Note::Acknowledged(_) | Note::ShownRecorded(_)));
+    let places: Vec<_> = (1..=entries.len()).filter(|at| told(&entries[at - 1])).collect();
+    let cuts = places.into_iter().map(|at| Cut { at, model: Model::Lying, seed: dice.throw() }).collect();
+    choose(cuts, count, seed)
+}
+
+/// The disk as the cut leaves it.
+pub fn image(recording: &Recording, cut: Cut) -> Vec<u8> {
+    let mut disk = recording.first_disk();
+    let mut dice = Dice::named(cut.seed, "kept");
+    let happened = &recording.entries[..cut.at.min(recording.entries.len())];
+    let durable = durable(happened, cut.model, &mut dice);
+    for entry in &happened[..durable] {
+        if let Entry::Write { at, bytes } = entry {
+            put(&mut disk, *at, bytes);
+        }
+    }
+    let cached = &happened[durable..];
+    match cut.model {
+        Model::None => {}
+        Model::All => {
+            for entry in cached {
+                if let Entry::Write { at, bytes } = entry {
+                    put(&mut disk, *at, bytes);
+                }
+            }
+        }
+        Model::Some => keep_some(&mut disk, cached, BLOCK, &mut dice),
+        Model::Torn | Model::Lying => keep_some(&mut disk, cached, SECTOR, &mut dice),
+    }
+    disk
+}
+
+/// How many of the entries are surely on the disk.
+fn durable(happened: &[Entry], model: Model, dice: &mut Dice) -> usize {
+    let flushes = happened.iter().enumerate().rev().filter(|(_, entry)| matches!(entry, Entry::Flush));
+    let ignored = match model {
+        Model::Lying => usize::try_from(dice.between(1, IGNORED_FLUSHES_MAX as u64)).unwrap_or(1),
+        Model::None | Model::All | Model::Some | Model::Torn => 0,
+    };
+    flushes.map(|(index, _)| index + 1).nth(ignored).unwrap_or(0)
+}
+
+/// Of each piece one of its versions is kept: any that was written since the flush, or none of them.
+fn keep_some(disk: &mut [u8], cached: &[Entry], piece: usize, dice: &mut Dice) {
+    let mut versions: BTreeMap<u64, Vec<&[u8]>> = BTreeMap::new();
+    for entry in cached {
+        if let Entry::Write { at, bytes } = entry {
+            for (index, part) in bytes.chunks(piece).enumerate() {
+                versions.entry(at + (index * piece) as u64).or_default().push(part);
+            }
+        }
+    }
+    // From nearly nothing to nearly everything, so that short and long losses are both seen.
+    let percent = dice.between(5, 95);
+    for (at, parts) in versions {
+        let kept = parts.into_iter().rev().find(|_| dice.chance(percent));
+        if let Some(part) = kept {
+            put(disk, at, part);
+        }
+    }
+}
+
+fn put(disk: &mut [u8], at: u64, bytes: &[u8]) {
+    let at = usize::try_from(at).unwrap_or(usize::MAX);
+    if let Some(place) = at.checked_add(bytes.len()).and_then(|end| disk.get_mut(at..end)) {
+        place.copy_from_slice(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests;

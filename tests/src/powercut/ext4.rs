@@ -1,0 +1,110 @@
+//! The kernel's real ext4 on a disk in a file: made, mounted, repaired, unmounted.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context as _, bail};
+use nix::mount::{MntFlags, umount2};
+
+use super::block_log::BLOCK;
+use super::enclosure::found;
+
+/// Makes an empty ext4 of so many bytes, as on a card: blocks of 4 KiB, a journal, nothing left for later.
+///
+/// # Errors
+/// When mkfs fails.
+pub fn make(path: &Path, bytes: u64) -> anyhow::Result<()> {
+    File::create(path).and_then(|file| file.set_len(bytes)).with_context(|| format!("no {}", path.display()))?;
+    let options = ["-q", "-F", "-b", "4096", "-m", "0", "-N", "256"];
+    let done = run("mkfs.ext4", &options, &["-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard"], path)?;
+    if done.status.success() { Ok(()) } else { bail!("mkfs.ext4: {}", words(&done)) }
+}
+
+/// Writes an image to a file of its own, leaving holes where it is zeros.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_image(path: &Path, image: &[u8]) -> anyhow::Result<()> {
+    let failed = || format!("cannot write {}", path.display());
+    let _ = std::fs::remove_file(path);
+    let file = File::create(path).with_context(failed)?;
+    file.set_len(image.len() as u64).with_context(failed)?;
+    for (index, block) in image.chunks(BLOCK).enumerate() {
+        if block.iter().any(|byte| *byte != 0) {
+            file.write_all_at(block, (index * BLOCK) as u64).with_context(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Repairs an image that ext4 does not mount, as the service's boot does.
+///
+/// # Errors
+/// When it cannot be repaired.
+pub fn repair(path: &Path) -> anyhow::Result<()> {
+    let done = run("e2fsck", &["-f", "-y"], &[], path)?;
+    // 0: nothing found; 1: repaired; 2: repaired, boot again.
+    match done.status.code() {
+        Some(0..=2) => Ok(()),
+        _ => bail!("e2fsck: {}", words(&done)),
+    }
+}
+
+fn run(name: &str, options: &[&str], more: &[&str], path: &Path) -> anyhow::Result<Output> {
+    let program = found(name).with_context(|| format!("{name} is not installed; apt-get install e2fsprogs"))?;
+    let mut command = Command::new(program);
+    command.args(options).args(more).arg(path).stdin(Stdio::null());
+    command.output().with_context(|| format!("cannot run {name}"))
+}
+
+fn words(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)).trim().to_owned()
+}
+
+/// A mounted ext4; it is unmounted with its owner, and its loop device goes with it.
+#[derive(Debug)]
+pub struct Mounted {
+    dir: PathBuf,
+    mounted: bool,
+}
+
+impl Mounted {
+    /// Mounts the disk in `file` at `dir` through a loop device.
+    ///
+    /// # Errors
+    /// When ext4 refuses it.
+    pub fn mount(file: &Path, dir: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        let program = found("mount").context("mount is not installed")?;
+        // `mount` gives the loop device back by itself, also when the last user is only a dying namespace.
+        let mut command = Command::new(program);
+        command.args(["-i", "-t", "ext4", "-o", "loop,nodiscard"]).arg(file).arg(dir).stdin(Stdio::null());
+        let done = command.output().context("cannot run mount")?;
+        if done.status.success() { Ok(Self { dir: dir.to_owned(), mounted: true }) } else { bail!("{}", words(&done)) }
+    }
+
+    /// Where it is mounted.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Unmounts it; everything is then on the disk below.
+    ///
+    /// # Errors
+    /// When it is still in use.
+    pub fn unmount(mut self) -> anyhow::Result<()> {
+        self.mounted = false;
+        umount2(&self.dir, MntFlags::empty()).with_context(|| format!("cannot unmount {}", self.dir.display()))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if self.mounted {
+            // A program that still holds it keeps it from nobody else.
+            let _ = umount2(&self.dir, MntFlags::MNT_DETACH);
+        }
+    }
+}
