@@ -12,6 +12,7 @@ use protocol::topics::ZIGBEE2MQTT_BASE;
 use sensor_sim::bridge::RadioBridge;
 use sensor_sim::device::{Device, Happening, Model};
 use sensor_sim::life::Life;
+use sensor_sim::payload::MAINS_TOPIC;
 use sensor_sim::resident::Habits;
 use sensor_sim::scenario::{DeviceKind, HomeDevice, HomeRule};
 
@@ -132,19 +133,20 @@ fn engine(home: &[HomeDevice], special: &[HomeRule], with_days: bool) -> EngineC
         }
         rules.devices.insert(entry.name.clone(), Place { role, room: entry.room.clone(), power: None });
     }
-    let supply = GenericRule {
-        device: "mains".to_owned(),
-        topic: TopicPattern::exact(&["ups", "mains"]),
-        select: Select::Text,
-        conditions: Vec::new(),
-        role: Role::Mains,
-        on: vec!["ON".to_owned()],
-        off: vec!["OFF".to_owned()],
-        momentary: false,
-        debounce_ms: 0,
-        count: None,
-    };
-    decoder.rules.push(supply);
+    if let Ok(topic) = TopicPattern::parse(MAINS_TOPIC) {
+        decoder.rules.push(GenericRule {
+            device: "mains".to_owned(),
+            topic,
+            select: Select::Text,
+            conditions: Vec::new(),
+            role: Role::Mains,
+            on: vec!["ON".to_owned()],
+            off: vec!["OFF".to_owned()],
+            momentary: false,
+            debounce_ms: 0,
+            count: None,
+        });
+    }
     rules.visit.home = Some(Point { lat: 41.8, lon: 123.4 });
     rules.visit.code_secret = Some(vec![7; 20]);
     EngineConfig {
