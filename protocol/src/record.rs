@@ -264,15 +264,16 @@ impl Body {
             | Self::Cancelled(_)
             | Self::Visit(_)
             | Self::SaidFine(_)
-            | Self::Mains(_) => Route::Emergency,
+            | Self::Mains(_)
+            // Known at the centre before the press that it covers.
+            | Self::Tested(_) => Route::Emergency,
             Self::Started(_)
             | Self::Stopped
             | Self::Observed(_)
             | Self::Reassured(_)
             | Self::Resolved(_)
             | Self::Link { .. }
-            | Self::Restored(_)
-            | Self::Tested(_) => Route::Routine,
+            | Self::Restored(_) => Route::Routine,
             Self::Delivered(_) | Self::DeviceListed(_) => Route::Local,
         }
     }

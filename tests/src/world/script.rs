@@ -41,8 +41,12 @@ pub(super) struct Running {
 pub fn play(text: &str) -> Result<String, String> {
     let scenario = Scenario::parse(text)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
-    let town = Arc::new(Town::of(&scenario.home, &scenario.rules, false));
     let starts_at_ms = u64::try_from(scenario.starts_at.as_millis()).unwrap_or(0);
+    let mut town = Town::of(&scenario.home, &scenario.rules, false);
+    // The world begins at a midnight of UTC: its home lies so far east that its clock shows the scenario's time.
+    let minutes = (super::DAY_MS + starts_at_ms - BEFORE_MS) % super::DAY_MS / 60_000;
+    town.engine.rules.utc_offset_minutes = i32::try_from(minutes).unwrap_or(0);
+    let town = Arc::new(town);
     let config = WorldConfig { seed: 1, homes: 1, days: 0, faults: Faults::None, detail: Detail::Story };
     let mut world = World::new(config, Arc::clone(&town));
     // A day ahead, so that the time before the first step is never negative.

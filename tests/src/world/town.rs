@@ -112,8 +112,7 @@ fn template_day(devices: &[Device], names: &[String], exits: &[String], day: u64
 }
 
 fn engine(home: &[HomeDevice], special: &[HomeRule], with_days: bool) -> EngineConfig {
-    // A scenario's day is told in the home's own time.
-    let mut rules = HomeRules { utc_offset_minutes: 0, ..HomeRules::default() };
+    let mut rules = HomeRules::default();
     for special in special {
         match special {
             HomeRule::CheckIn(minute) => rules.check_in.times.push(*minute),
