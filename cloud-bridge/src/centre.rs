@@ -181,6 +181,8 @@ struct Changes {
     homes: BTreeMap<GatewayId, Progress>,
     refused: Option<Refused>,
     opened: u32,
+    /// Each order as it is in the end: a hundred presses that join it are one write of it.
+    orders: BTreeMap<WorkOrderId, Box<WorkOrder>>,
 }
 
 impl<S: Store> Centre<S> {
@@ -236,7 +238,8 @@ impl<S: Store> Centre<S> {
         for request in requests {
             self.store.savepoint()?;
             let mut changes = Changes::default();
-            match self.run(now_ms, request, &mut changes) {
+            let answer = self.run(now_ms, request, &mut changes);
+            match answer.and_then(|answer| self.write_orders(&mut changes).map(|()| answer)) {
                 Ok(answer) => {
                     self.store.release()?;
                     handled.answers.push(answer);
@@ -253,6 +256,10 @@ impl<S: Store> Centre<S> {
         self.store.commit()?;
         self.next_due = next_due;
         Ok(handled)
+    }
+
+    fn write_orders(&mut self, changes: &mut Changes) -> Result<(), StoreError> {
+        std::mem::take(&mut changes.orders).values().try_for_each(|order| self.store.put_order(order))
     }
 
     fn run(&mut self, now_ms: i64, request: Request, changes: &mut Changes) -> Result<Answer, StoreError> {
@@ -319,7 +326,7 @@ impl<S: Store> Centre<S> {
             match effect {
                 Effect::Order(order) => {
                     changes.opened += u32::from(order.ver == 1);
-                    self.store.put_order(&order)?;
+                    changes.orders.insert(order.id.clone(), order);
                 }
                 Effect::Timeline(entry) => self.store.append_timeline(&rows::timeline_row(&entry))?,
                 Effect::Publish(notice) => {

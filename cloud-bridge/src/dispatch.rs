@@ -10,6 +10,7 @@ use protocol::ids::{GatewayId, Incarnation, LocalKey, RecordKey, WorkOrderId};
 use protocol::record::{Body, Record, Trigger};
 use protocol::trigger::{Reason, TriggerKind};
 
+pub mod again;
 pub mod alarm;
 pub mod close;
 pub mod command;
@@ -23,6 +24,7 @@ pub mod timeline;
 pub mod visit;
 pub mod work_order;
 
+pub use again::Said;
 pub use close::{CloseCode, Closing, Outcome};
 pub use command::{Act, Command, Operator};
 pub use effect::{Effect, FeedKind, Notice, NoticeBody, Refused};
@@ -113,6 +115,8 @@ pub struct Dispatch {
     pub silence: Option<Silence>,
     /// How many orders the centre has opened for this home by itself.
     pub own_orders: u64,
+    /// Deliveries that raised what still stands, the latest [`again::SAID_MAX`].
+    pub said: Vec<Said>,
 }
 
 impl Dispatch {
@@ -126,6 +130,7 @@ impl Dispatch {
             mains: None,
             silence: None,
             own_orders: 0,
+            said: Vec::new(),
         }
     }
 

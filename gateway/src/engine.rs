@@ -91,17 +91,23 @@ impl Engine {
     #[must_use]
     pub fn step(&mut self, now: &Now, completion: Completion) -> Vec<Command> {
         let mut commands = Vec::new();
+        self.step_into(now, completion, &mut commands);
+        commands
+    }
+
+    /// The same for a driver that keeps its buffer; what is to be done is added to `commands`.
+    pub fn step_into(&mut self, now: &Now, completion: Completion, commands: &mut Vec<Command>) {
         match completion {
-            Completion::Heard(heard) => self.hear(now, heard, &mut commands),
-            Completion::Written { through, segment_bytes } => self.written(now, through, segment_bytes, &mut commands),
-            Completion::WriteFailed => self.write_failed(now, &mut commands),
+            Completion::Heard(heard) => self.hear(now, heard, commands),
+            Completion::Written { through, segment_bytes } => self.written(now, through, segment_bytes, commands),
+            Completion::WriteFailed => self.write_failed(now, commands),
             Completion::Loaded { records, through_seq } => self.outbox.loaded(records, through_seq),
             Completion::LoadFailed => self.outbox.load_failed(now.uptime_ms),
-            Completion::Sent { request, outcome } => self.sent(now, request, outcome, &mut commands),
-            Completion::Polled(outcome) => self.polled(now, outcome, &mut commands),
+            Completion::Sent { request, outcome } => self.sent(now, request, outcome, commands),
+            Completion::Polled(outcome) => self.polled(now, outcome, commands),
             Completion::Told { stage, shown } => self.record(now, None, Body::Reassured(Reassured { stage, shown })),
-            Completion::TestAsked { device } => self.handle(now, None, &Input::TestAsked(&device), &mut commands),
-            Completion::Woken => self.handle(now, None, &Input::Woken, &mut commands),
+            Completion::TestAsked { device } => self.handle(now, None, &Input::TestAsked(&device), commands),
+            Completion::Woken => self.handle(now, None, &Input::Woken, commands),
             Completion::Stopping => {
                 self.stopping = true;
                 let delivered = self.outbox.delivered();
@@ -110,8 +116,7 @@ impl Engine {
                 self.pending_urgent = true;
             }
         }
-        self.pump(now, &mut commands);
-        commands
+        self.pump(now, commands);
     }
 
     /// When the loop wants to be woken at the latest, milliseconds of uptime.
@@ -164,7 +169,10 @@ impl Engine {
                 self.home.apply(&record);
                 self.deliveries.note(&record);
                 self.counters.records += 1;
-                self.pending_since_ms.get_or_insert(now.uptime_ms);
+                // Receipts of a quiet home are worth no write of their own: lost, they only bring duplicates.
+                if !matches!(record.body, Body::Delivered(_)) || self.home.alarm_open() {
+                    self.pending_since_ms.get_or_insert(now.uptime_ms);
+                }
                 let record = Arc::new(record);
                 if self.disk_failed && is_emergency(&record) {
                     self.outbox.offer_unwritten(Arc::clone(&record));
@@ -189,7 +197,10 @@ impl Engine {
                 if newly.is_empty() {
                     return;
                 }
-                self.delivered_due_ms.get_or_insert(now.uptime_ms + self.limits.delivered_ms);
+                let open = self.home.alarm_open();
+                let wait_ms = if open { self.limits.delivered_ms } else { self.limits.delivered_quiet_ms };
+                let due_ms = self.delivered_due_ms.unwrap_or(u64::MAX).min(now.uptime_ms + wait_ms);
+                self.delivered_due_ms = Some(due_ms);
                 self.handle(now, None, &Input::Received { seqs: &newly, ver: answer.ver }, commands);
                 if self.disk_failed {
                     self.acknowledge_received(&newly, commands);
@@ -227,7 +238,7 @@ impl Engine {
             }
             Err(_) => {
                 self.outbox.path_failed(self.downlink.path());
-                self.downlink.failed(now, self.home.call_open(), &mut self.jitter);
+                self.downlink.failed(now, self.home.alarm_open(), &mut self.jitter);
             }
         }
     }
@@ -277,7 +288,9 @@ impl Engine {
         {
             let path = self.outbox.path();
             self.downlink.asked_on(path);
-            commands.push(Command::Poll { path, after, wait_secs: self.limits.poll_wait_secs });
+            let calls = self.home.alarm_open();
+            let longest = if calls { self.limits.poll_wait_call_secs } else { u64::MAX };
+            commands.push(Command::Poll { path, after, wait_secs: self.limits.poll_wait_secs.min(longest) });
         }
     }
 
@@ -309,6 +322,11 @@ impl Engine {
     /// Every device heard or configured, for the installer.
     pub fn devices(&self, now: &Now) -> Vec<registry::DeviceLine> {
         self.registry.lines(&self.stamp(now), &self.home, &self.decoder)
+    }
+
+    /// Records sealed and not yet on their way to the disk.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
     }
 
     /// The home's rules, for pages and the presence code.

@@ -183,7 +183,12 @@ fn run(path: &Path) -> anyhow::Result<ExitCode> {
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
             let _ = stop.send(true);
         });
-        driver::run(config, draw, stopping).await.map_err(anyhow::Error::from)
+        // On a worker, not on this thread: the broker's connections and the loop then wake each other without a
+        // switch of threads.
+        tokio::spawn(driver::run(config, draw, stopping))
+            .await
+            .context("the loop ended by a panic")?
+            .map_err(anyhow::Error::from)
     })?;
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     Ok(ExitCode::SUCCESS)

@@ -23,7 +23,10 @@ pub const LOAD_RECORDS_MAX: usize = 1_000;
 const LOAD_RETRY_MS: u64 = 5_000;
 
 /// Most emergency records in one request.
-const URGENT_BATCH_MAX: usize = 64;
+const URGENT_BATCH_MAX: usize = 256;
+
+/// With no more than these waiting, each new press goes out at once with all of them.
+const FRESH_BATCH_MAX: usize = 64;
 
 /// Most emergency requests under way at once for what was sent before.
 const URGENT_REQUESTS_MAX: usize = 4;
@@ -232,7 +235,7 @@ impl Outbox {
     fn post_urgent(&mut self, now_ms: u64, posts: &mut Vec<Post>) {
         let Some(last) = self.urgent.back().map(|record| record.seq) else { return };
         let under_way = self.in_flight.values().filter(|request| request.urgent).count();
-        let fresh = last > self.urgent_sent_through && self.urgent.len() <= self.urgent_batch;
+        let fresh = last > self.urgent_sent_through && self.urgent.len() <= self.urgent_batch.min(FRESH_BATCH_MAX);
         if under_way >= if fresh { FRESH_REQUESTS_MAX } else { URGENT_REQUESTS_MAX } {
             return;
         }

@@ -3,5 +3,6 @@
 
 pub mod damage;
 pub mod harness;
+pub mod mutants;
 pub mod powercut;
 pub mod world;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use tests::mutants::MUTANTS;
 use tests::world::faults::Faults;
 use tests::world::transcript::Detail;
 use tests::world::{Town, WorldConfig, live, script};
@@ -58,24 +59,24 @@ fn worlds_with_many_faults_hold() {
     (1..2).for_each(|seed| holds(seed, Faults::Many));
 }
 
-// Found by the world, each kept with its seed.
-
 #[test]
-fn a_fall_said_again_waits_for_the_disk_like_the_first_time() {
-    holds(16, Faults::Some);
+fn seeds_that_once_found_something_hold() {
+    for (seed, faults) in [(16, Faults::Some), (0, Faults::Many), (11, Faults::Many), (2, Faults::Many)] {
+        holds(seed, faults);
+    }
 }
 
 #[test]
-fn a_press_withheld_for_longer_than_ten_minutes_counts_once() {
-    holds(0, Faults::Many);
-}
-
-#[test]
-fn what_help_was_coming_is_not_told_again_after_a_restart() {
-    holds(11, Faults::Many);
-}
-
-#[test]
-fn a_press_said_again_long_after_the_power_came_back_counts_once() {
-    holds(2, Faults::Many);
+fn every_mutant_of_the_product_still_fits_its_file() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut names: Vec<_> = MUTANTS.iter().map(|mutant| mutant.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert!(names.len() == MUTANTS.len() && names.len() >= 15, "fifteen mutants at least, each with its own name");
+    for mutant in MUTANTS {
+        let text = std::fs::read_to_string(root.join(mutant.file)).unwrap();
+        let broken = mutant.put_into(&text).unwrap_or_else(|why| panic!("{why}"));
+        assert_ne!(broken, text, "{} changes nothing", mutant.name);
+        assert!(!mutant.caught_by.is_empty(), "{} names no invariant", mutant.name);
+    }
 }

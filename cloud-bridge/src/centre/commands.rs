@@ -25,6 +25,7 @@ impl<S: Store> Centre<S> {
         let effects = home.handle(now_ms, Input::Command(Command { order: id.clone(), by, ver, act }));
         let changed = !effects.is_empty();
         self.apply(now_ms, &gateway, effects, changes)?;
+        self.write_orders(changes)?;
         if let Some(refused) = changes.refused.take() {
             return Ok(Answer::Refused { refused });
         }

@@ -1,7 +1,6 @@
 //! The door for records: removed duplicates by key, checked hashes, true age; then the home's machine.
 
-use protocol::ids::Hash32;
-use protocol::record::{Record, Route, Stamp, chain};
+use protocol::record::{Route, Stamp};
 use protocol::uplink::{Receipt, Refusal};
 
 use super::{Centre, Changes, Uplink, UplinkDone};
@@ -34,7 +33,7 @@ impl<S: Store> Centre<S> {
         for record in batch.records {
             let (key, hash) = (record.key(), record.hash);
             let raw = salvaged.get(&key).map(String::as_str);
-            let verified = raw.is_none() && is_sealed(&record);
+            let verified = raw.is_none() && record.is_sealed();
             if !verified && raw.is_none() {
                 done.mismatches.push(key);
                 if record.body.route() != Route::Emergency {
@@ -94,12 +93,6 @@ impl<S: Store> Centre<S> {
         done.opened = changes.opened;
         Ok(done)
     }
-}
-
-/// Whether a record's hash is that of its content.
-fn is_sealed(record: &Record) -> bool {
-    let hash: Option<Hash32> = record.encode().ok().map(|bytes| chain(record.prev, &bytes));
-    hash == Some(record.hash)
 }
 
 /// How long before `sent` a stamp was made: exact within one boot, by trusted wall clocks across

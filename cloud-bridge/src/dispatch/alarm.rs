@@ -3,9 +3,9 @@
 
 use protocol::ids::{LocalKey, WorkOrderId};
 use protocol::record::{Reassured, Trigger};
-use protocol::trigger::OrderClass;
+use protocol::trigger::{OrderClass, Reason};
 
-use super::effect::{Effects, FeedKind, Notice, NoticeBody, TestNotice};
+use super::effect::{Effects, FeedKind, Notice, NoticeBody, PreAlarmNotice, TestNotice};
 use super::fuse::LifeState;
 use super::timeline::{Actor, Origin, What};
 use super::work_order::{Opening, WorkOrder};
@@ -38,6 +38,17 @@ impl Dispatch {
         }
         let occurred_at_ms = arrival.occurred_at(fx.now());
         let life = trigger.follows.unwrap_or(record);
+        if let Some(order) = self.said_before(&arrival.record).and_then(|said| said.order.clone()) {
+            let what = What::ConfirmedByGateway { record, reason: trigger.reason };
+            fx.note(&order, Some(occurred_at_ms), Actor::Home, what);
+            if let Some(order) = self.orders.get_mut(&order) {
+                order.touch(fx.now());
+                fx.changed(order, FeedKind::Updated, order.rings(), order.late);
+            }
+            return;
+        }
+        // The end of the pre-alarm itself, and no new need that goes on from it.
+        let own_end = matches!(trigger.reason, Reason::PreAlarmNotCancelled | Reason::PowerLostDuringPreAlarm);
         let mut opened_by = life;
         let mut cancelled_with = None;
         match self.lifecycles.get(&life).map(|known| known.state.clone()) {
@@ -45,6 +56,14 @@ impl Dispatch {
                 let what = What::ConfirmedByGateway { record, reason: trigger.reason };
                 fx.note(&order, Some(occurred_at_ms), Actor::Home, what);
                 self.remember(life, LifeState::Raised { order, confirmed: true }, fx);
+                return;
+            }
+            Some(LifeState::Raised { order, confirmed: true }) if own_end => {
+                // A home with an older copy of its disk raises once more what was raised long ago.
+                let confirmed = What::ConfirmedByGateway { record, reason: trigger.reason };
+                let stands = self.orders.contains_key(&order);
+                let what = if stands { confirmed } else { What::ArrivedAfterClose { record } };
+                fx.note(&order, Some(occurred_at_ms), Actor::Home, what);
                 return;
             }
             Some(LifeState::Raised { order, confirmed: true }) => {
@@ -56,9 +75,19 @@ impl Dispatch {
                 // The order of that lifecycle has its identity; a new need brings its own.
                 opened_by = record;
             }
+            Some(LifeState::Cancelled { .. }) if own_end => {
+                // The home lost its elder's cancel with its power; the centre did not.
+                let (gateway, kind) = (self.gateway.clone(), Some(trigger.kind));
+                let notice = PreAlarmNotice { gateway, lifecycle: life, kind, reason: trigger.reason };
+                fx.push(Effect::Publish(Notice {
+                    kind: FeedKind::PreAlarmCancelled,
+                    body: NoticeBody::PreAlarm(notice),
+                }));
+                return;
+            }
             Some(LifeState::Cancelled { device }) => cancelled_with = Some(device),
             Some(LifeState::Burning { .. }) => {}
-            None if arrival.settled && life == record => {
+            None if arrival.settled && (life == record || own_end) => {
                 let order = super::order_id(&self.gateway, life);
                 fx.note(&order, Some(occurred_at_ms), Actor::Home, What::ArrivedAfterClose { record });
                 return;
@@ -75,8 +104,9 @@ impl Dispatch {
         }
         // A press that goes on from nothing needs no memory: it joins by its class, and its order by its identity.
         if trigger.follows.is_some() {
-            self.remember(life, LifeState::Raised { order, confirmed: true }, fx);
+            self.remember(life, LifeState::Raised { order: order.clone(), confirmed: true }, fx);
         }
+        self.note_said(&arrival.record, Some(order));
     }
 
     /// Opens an order, or joins the open one of its class.

@@ -8,7 +8,7 @@ use protocol::trigger::{Reason, TriggerKind};
 use super::alarm::Raise;
 use super::effect::{Effects, FeedKind, Notice, NoticeBody, PreAlarmNotice};
 use super::timeline::{Actor, What};
-use super::{Arrival, Dispatch, Effect};
+use super::{Arrival, Dispatch, Effect, Said};
 
 /// Most lifecycles that a home remembers; the oldest that is not burning goes first.
 pub const LIFECYCLES_MAX: usize = 64;
@@ -82,6 +82,19 @@ impl Dispatch {
             fx.note(&order, Some(arrival.occurred_at(fx.now())), Actor::Home, What::ArrivedAfterClose { record: key });
             return;
         }
+        match self.said_before(&arrival.record).cloned() {
+            Some(Said { order: Some(order), .. }) => {
+                let what = What::ConfirmedByGateway { record: key, reason: pre_alarm.reason };
+                fx.note(&order, Some(arrival.occurred_at(fx.now())), Actor::Home, what);
+                self.remember(key, LifeState::Raised { order, confirmed: false }, fx);
+                return;
+            }
+            // The home has forgotten the pre-alarm that burns here: this one stands for it, so that its cancel holds.
+            Some(Said { life, order: None, .. }) => {
+                self.lifecycles.remove(&life);
+            }
+            None => {}
+        }
         let left = pre_alarm.fuse_ms.saturating_sub(arrival.age_ms.unwrap_or(0));
         let left = left.max(FUSE_AFTER_ARRIVAL_MS_MIN.min(pre_alarm.fuse_ms));
         let due_ms = fx.now().saturating_add(i64::try_from(left).unwrap_or(i64::MAX));
@@ -95,6 +108,7 @@ impl Dispatch {
             occurred_at_ms: arrival.occurred_at(fx.now()),
         };
         self.remember(key, LifeState::Burning { due_ms, alarm }, fx);
+        self.note_said(&arrival.record, None);
     }
 
     pub(super) fn cancelled(&mut self, arrival: &Arrival, cancelled: Cancelled, fx: &mut Effects) {
@@ -162,6 +176,9 @@ impl Dispatch {
     }
 
     pub(super) fn remember(&mut self, key: LocalKey, state: LifeState, fx: &Effects) {
+        if let LifeState::Raised { order, .. } = &state {
+            self.said_raised(key, order);
+        }
         let since_ms = self.lifecycles.get(&key).map_or(fx.now(), |known| known.since_ms);
         self.lifecycles.insert(key, Lifecycle { since_ms, state });
         while self.lifecycles.len() > LIFECYCLES_MAX {

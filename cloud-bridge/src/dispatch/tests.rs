@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
 use protocol::ids::{Hash32, Incarnation};
-use protocol::record::{Cancelled, PreAlarm, Reassured, Stamp, Trigger};
+use protocol::record::{Cancelled, Delivery, PreAlarm, Reassured, Stamp, Trigger};
 use protocol::stage::Stage;
 use protocol::trigger::{Reason, TriggerKind};
 use protocol::visit::{Grade, Method, VisitAct, VisitException, VisitRecord};
@@ -889,4 +889,55 @@ fn a_settled_order_is_never_opened_again_under_its_identity() {
         0s trigger #3, overtaken
             B timeline Home arrived_after_close { record: LocalKey { incarnation: Incarnation(1), seq: 3 } }
     "#]]);
+}
+
+#[test]
+fn a_cancel_that_the_home_lost_with_its_power_still_holds() {
+    let mut play = Play::new();
+    play.pre_alarm(1, 30, 0).at(10).cancel(2, 1).at(40);
+    play.trigger(3, TriggerKind::Fall, Reason::PowerLostDuringPreAlarm, Some(1));
+    play.tells(expect![[r#"
+        0s pre-alarm #1, fuse 30s, 0s old
+        10s cancel #2 of #1
+            feed prealarm.cancelled Some(Fall) ElderCancelled
+        40s trigger #3 Fall follows #1
+            feed prealarm.cancelled Some(Fall) PowerLostDuringPreAlarm
+    "#]]);
+    assert!(play.home.orders.is_empty());
+}
+
+#[test]
+fn a_delivery_said_again_to_a_gateway_that_forgot_it_rings_again_and_counts_once() {
+    let mut play = Play::new();
+    let delivery = Delivery { client: "zigbee2mqtt".into(), packet: 7, digest: 42 };
+    let press = Trigger {
+        kind: TriggerKind::Sos,
+        device: "sos".into(),
+        key: "action".into(),
+        room: None,
+        reason: Reason::ButtonPressed,
+        follows: None,
+        test: false,
+    };
+    let mut said = |told: &str, run, seq| {
+        let record = Record {
+            incarnation: Incarnation(run),
+            seq,
+            at: Stamp { boot: run, uptime_ms: 0, wall_ms: 0, wall_trusted: false },
+            delivery: Some(delivery.clone()),
+            body: Body::Trigger(press.clone()),
+            prev: Hash32::ZERO,
+            hash: Hash32::ZERO,
+        };
+        play.input(told, Input::Record(Arrival { record: Arc::new(record), age_ms: Some(0), settled: false }));
+    };
+    said("pressed", 1, 5);
+    said("said again to the same run, which knows what it does", 1, 6);
+    said("said again to a run that forgot it", 2, 5);
+    play.ask("wang", 'A', Act::Claim).close("wang", 'A', "real.medical", "responder_visited");
+    assert!(play.home.orders.is_empty());
+    let presses = play.out.matches("workorder.updated ring").count();
+    assert_eq!(presses, 2, "both later ones ring: {}", play.out);
+    assert!(play.out.contains("presses 2") && !play.out.contains("presses 3"), "{}", play.out);
+    assert!(play.out.contains("confirmed_by_gateway"), "{}", play.out);
 }

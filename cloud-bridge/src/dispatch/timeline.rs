@@ -46,7 +46,8 @@ pub enum What {
         /// How many it carries now.
         presses: u32,
     },
-    /// The gateway raised what the centre's own fuse had opened already: the same press.
+    /// The gateway raised what had been raised already, by the centre's own fuse or by an earlier saying of the
+    /// same delivery: the same press.
     ConfirmedByGateway {
         /// Its record.
         record: LocalKey,

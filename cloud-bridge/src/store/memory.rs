@@ -3,6 +3,7 @@
 //! It keeps every record's identity and hash but not its content.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 
 use protocol::feed::OrderState;
@@ -18,7 +19,7 @@ use crate::dispatch::{Dispatch, WorkOrder};
 /// What takes one write back.
 #[derive(Debug)]
 enum Undo {
-    Record(GatewayId, LocalKey),
+    Record(usize, LocalKey),
     Home(GatewayId, Option<Box<Dispatch>>),
     Order(WorkOrderId, Option<Box<WorkOrder>>),
     Timeline(WorkOrderId),
@@ -31,7 +32,9 @@ enum Undo {
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     identity: Hash32,
-    records: BTreeMap<GatewayId, BTreeMap<LocalKey, Hash32>>,
+    /// Where each gateway's records stand in `records`.
+    places: BTreeMap<GatewayId, usize>,
+    records: Vec<BTreeMap<LocalKey, Hash32>>,
     homes: BTreeMap<GatewayId, Dispatch>,
     due: BTreeMap<(i64, GatewayId), ()>,
     orders: BTreeMap<WorkOrderId, WorkOrder>,
@@ -77,8 +80,8 @@ impl MemoryStore {
         while self.undo.len() > mark {
             match self.undo.pop() {
                 None => break,
-                Some(Undo::Record(gateway, key)) => {
-                    if let Some(records) = self.records.get_mut(&gateway) {
+                Some(Undo::Record(place, key)) => {
+                    if let Some(records) = self.records.get_mut(place) {
                         records.remove(&key);
                     }
                 }
@@ -189,7 +192,7 @@ impl Reads for MemoryStore {
     }
 
     fn record_count(&mut self) -> Result<u64, StoreError> {
-        Ok(self.records.values().map(|records| records.len() as u64).sum())
+        Ok(self.records.iter().map(|records| records.len() as u64).sum())
     }
 
     fn visits(&mut self, gateway: &GatewayId) -> Result<Vec<VisitRow>, StoreError> {
@@ -236,18 +239,20 @@ impl Store for MemoryStore {
     fn put_record(&mut self, new: NewRecord<'_>) -> Result<Kept, StoreError> {
         self.write()?;
         let key = new.record.key();
-        if !self.records.contains_key(new.gateway) {
-            self.records.insert(new.gateway.clone(), BTreeMap::new());
-        }
-        let Some(records) = self.records.get_mut(new.gateway) else {
-            return Err(StoreError::Invalid { what: "record table" });
-        };
-        match records.get(&key) {
-            Some(stored) if *stored == new.record.hash => Ok(Kept::Duplicate),
-            Some(stored) => Ok(Kept::Conflict { stored: *stored }),
+        let place = match self.places.get(new.gateway) {
+            Some(place) => *place,
             None => {
-                records.insert(key, new.record.hash);
-                self.undo.push(Undo::Record(new.gateway.clone(), key));
+                self.places.insert(new.gateway.clone(), self.records.len());
+                self.records.push(BTreeMap::new());
+                self.records.len() - 1
+            }
+        };
+        match self.records[place].entry(key) {
+            Entry::Occupied(stored) if *stored.get() == new.record.hash => Ok(Kept::Duplicate),
+            Entry::Occupied(stored) => Ok(Kept::Conflict { stored: *stored.get() }),
+            Entry::Vacant(free) => {
+                free.insert(new.record.hash);
+                self.undo.push(Undo::Record(place, key));
                 Ok(Kept::New)
             }
         }

@@ -5,21 +5,22 @@
 use std::collections::BTreeMap;
 
 use protocol::feed::OrderState;
-use protocol::ids::{GatewayId, LocalKey, WorkOrderId};
+use protocol::ids::{GatewayId, Incarnation, LocalKey, WorkOrderId};
+use protocol::record::Delivery;
 use protocol::trigger::{OrderClass, Reason, TriggerKind};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use crate::dispatch::work_order::Presence;
 use crate::dispatch::{
-    Alarm, CloseCode, Closing, Dispatch, LifeState, Lifecycle, MainsLoss, Outcome, Silence, WorkOrder,
+    Alarm, CloseCode, Closing, Dispatch, LifeState, Lifecycle, MainsLoss, Outcome, Said, Silence, WorkOrder,
 };
 
 /// The newest version of an order's form.
 const ORDER_VERSION: u8 = 1;
 
-/// The newest version of a home's form: 2 knows its mains and its silence.
-const HOME_VERSION: u8 = 2;
+/// The newest version of a home's form: 2 knows its mains and its silence, 3 the deliveries that raised something.
+const HOME_VERSION: u8 = 3;
 
 #[derive(Serialize, Deserialize)]
 struct HomeSnapshot {
@@ -34,6 +35,16 @@ struct HomeSnapshot {
     silence: Option<SilenceSnapshot>,
     #[serde(default)]
     own_orders: u64,
+    #[serde(default)]
+    said: Vec<SaidSnapshot>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SaidSnapshot {
+    delivery: Delivery,
+    run: Incarnation,
+    life: LocalKey,
+    order: Option<WorkOrderId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -127,7 +138,7 @@ enum LifeStateSnapshot {
 /// # Errors
 /// When it cannot be written as JSON.
 pub fn write_home(home: &Dispatch) -> Result<String, StoreError> {
-    let Dispatch { gateway, ver, orders, lifecycles, mains, silence, own_orders } = home;
+    let Dispatch { gateway, ver, orders, lifecycles, mains, silence, own_orders, said } = home;
     let snapshot = HomeSnapshot {
         v: HOME_VERSION,
         gateway: gateway.clone(),
@@ -143,6 +154,11 @@ pub fn write_home(home: &Dispatch) -> Result<String, StoreError> {
             SilenceSnapshot { since_ms, order_after_ms, order }
         }),
         own_orders: *own_orders,
+        said: said
+            .iter()
+            .cloned()
+            .map(|Said { delivery, run, life, order }| SaidSnapshot { delivery, run, life, order })
+            .collect(),
     };
     serde_json::to_string(&snapshot).map_err(|source| StoreError::Unreadable { what: "home", source })
 }
@@ -171,8 +187,10 @@ pub fn read_home(text: &str) -> Result<Dispatch, StoreError> {
         let SilenceSnapshot { since_ms, order_after_ms, order } = silence;
         Silence { since_ms, order_after_ms, order }
     });
+    let said = snapshot.said.into_iter();
+    let said = said.map(|SaidSnapshot { delivery, run, life, order }| Said { delivery, run, life, order }).collect();
     let HomeSnapshot { gateway, ver, own_orders, .. } = snapshot;
-    Ok(Dispatch { gateway, ver, orders, lifecycles, mains, silence, own_orders })
+    Ok(Dispatch { gateway, ver, orders, lifecycles, mains, silence, own_orders, said })
 }
 
 /// Writes an order.

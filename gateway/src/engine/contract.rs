@@ -43,12 +43,16 @@ pub struct EngineLimits {
     pub acknowledge_wait_ms: u64,
     /// A new segment begins beyond this, bytes.
     pub segment_bytes: u64,
-    /// Receipts are journaled at the latest after this, milliseconds.
+    /// Receipts are journaled at the latest after this while a call is open, milliseconds.
     pub delivered_ms: u64,
+    /// And after this while none is, then with whatever is written next, milliseconds.
+    pub delivered_quiet_ms: u64,
     /// Without an answer from the centre for this long the link is down, milliseconds.
     pub link_down_ms: u64,
     /// How long a poll of the centre waits, seconds.
     pub poll_wait_secs: u64,
+    /// And while a call or pre-alarm is open, seconds: a poll that the line swallowed is asked again so much sooner.
+    pub poll_wait_call_secs: u64,
 }
 
 impl Default for EngineLimits {
@@ -60,8 +64,10 @@ impl Default for EngineLimits {
             acknowledge_wait_ms: 10_000,
             segment_bytes: 1024 * 1024,
             delivered_ms: 30_000,
+            delivered_quiet_ms: 300_000,
             link_down_ms: 180_000,
             poll_wait_secs: 25,
+            poll_wait_call_secs: 5,
         }
     }
 }

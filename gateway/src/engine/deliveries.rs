@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 use protocol::record::{Body, Delivery, Record, Stamp};
 use serde::{Deserialize, Serialize};
 
+use super::{Command, Engine, Heard, Now, Verdict, Waiting};
+
 /// Most deliveries remembered.
 const REMEMBERED_MAX: usize = 256;
 
@@ -76,8 +78,41 @@ pub struct Redelivered {
     pub late: bool,
 }
 
+impl Engine {
+    /// The record that an earlier delivery of the same message made, where dropping this one drops no press.
+    pub(super) fn redelivered(&self, now: &Now, delivery: &Delivery) -> Option<u64> {
+        let found = self.deliveries.find(&self.stamp(now), self.started_ms, delivery)?;
+        // What is not safe yet was never acknowledged: its sender can only be saying it again.
+        let never_acknowledged = found.seq >= self.first_unsafe_seq();
+        let known = !found.late && (!found.raised || self.home.alarm_open());
+        (never_acknowledged || known).then_some(found.seq)
+    }
+
+    /// Whether a message that is said again may have been said first before this run began, with no record left of it.
+    pub(super) fn is_unheard_of(&self, now: &Now, delivery: &Delivery) -> bool {
+        let lately = now.uptime_ms.saturating_sub(self.started_ms) <= AGAIN_MS;
+        lately && self.deliveries.find(&self.stamp(now), self.started_ms, delivery).is_none()
+    }
+
+    /// Acknowledges now where `seq` is already safe, else once it is.
+    pub(super) fn answer_when_safe(&mut self, now: &Now, token: u64, seq: u64, commands: &mut Vec<Command>) {
+        let stored_elsewhere = self.disk_failed && self.outbox.is_received(seq);
+        if seq < self.first_unsafe_seq() || stored_elsewhere {
+            commands.push(Command::Answer { token, verdict: Verdict::Acknowledge });
+        } else {
+            self.waiting.push_back(Waiting { seq, token, since_ms: now.uptime_ms });
+        }
+    }
+}
+
+/// Which delivery a message is; none at QoS 0, where nothing is delivered twice.
+pub(super) fn delivery_of(heard: &Heard) -> Option<Delivery> {
+    let packet = heard.packet?;
+    Some(Delivery { client: heard.client.clone(), packet, digest: digest(&heard.topic, &heard.payload) })
+}
+
 /// First 8 bytes of the BLAKE3 hash of topic and payload.
-pub fn digest(topic: &str, payload: &[u8]) -> u64 {
+fn digest(topic: &str, payload: &[u8]) -> u64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(topic.as_bytes());
     hasher.update(&[0]);

@@ -1,9 +1,9 @@
 //! One message heard: what it says goes to the home, and its sender is answered once that is safe.
 
 use protocol::observation::{Kind, Reading};
-use protocol::record::{Body, Delivery, Stamp};
+use protocol::record::{Body, Stamp};
 
-use super::{Command, Engine, Heard, Now, TOPIC_BYTES_MAX, Verdict, Waiting, deliveries, is_emergency};
+use super::{Command, Engine, Heard, Now, TOPIC_BYTES_MAX, Verdict, deliveries, is_emergency};
 use crate::decode::{Decoded, Heard as DecodeInput};
 use crate::home::supervision::silence::Power;
 use crate::home::{Effect, Input};
@@ -12,11 +12,7 @@ impl Engine {
     pub(super) fn hear(&mut self, now: &Now, heard: Heard, commands: &mut Vec<Command>) {
         self.counters.messages += 1;
         let token = heard.token;
-        let delivery = heard.packet.map(|packet| Delivery {
-            client: heard.client.clone(),
-            packet,
-            digest: deliveries::digest(&heard.topic, &heard.payload),
-        });
+        let delivery = deliveries::delivery_of(&heard);
         if heard.duplicate
             && let Some(delivery) = &delivery
             && let Some(seq) = self.redelivered(now, delivery)
@@ -41,10 +37,14 @@ impl Engine {
         let before = self.chain.next_seq;
         self.note_speakers(now, &at, heard.retain, &decoded);
         let mut urgent = false;
+        // What the power took of a state's last two changes leaves the memory of the one before them.
+        let forgotten = heard.duplicate && delivery.as_ref().is_some_and(|delivery| self.is_unheard_of(now, delivery));
         for seen in &decoded.seen {
+            let danger = seen.observation.kind.is_life_safety() && seen.observation.value == Reading::Active;
+            let edge = seen.edge || (forgotten && danger);
             // That a hazard is over, or a battery low, can wait for the next sync; that one began cannot.
-            urgent |= seen.edge && seen.observation.kind.is_life_safety() && seen.observation.value == Reading::Active;
-            let input = Input::Observed { observation: &seen.observation, edge: seen.edge, reason: seen.reason };
+            urgent |= edge && danger;
+            let input = Input::Observed { observation: &seen.observation, edge, reason: seen.reason };
             self.handle(now, delivery.as_ref(), &input, commands);
         }
         if let Some(visit) = &decoded.visit {
@@ -69,31 +69,11 @@ impl Engine {
         }
     }
 
-    /// The record that an earlier delivery of the same message made, where dropping this one drops no press.
-    fn redelivered(&self, now: &Now, delivery: &Delivery) -> Option<u64> {
-        let found = self.deliveries.find(&self.stamp(now), self.started_ms, delivery)?;
-        // What is not safe yet was never acknowledged: its sender can only be saying it again.
-        let never_acknowledged = found.seq >= self.first_unsafe_seq();
-        let known = !found.late && (!found.raised || self.home.alarm_open());
-        (never_acknowledged || known).then_some(found.seq)
-    }
-
-    /// Acknowledges now where `seq` is already safe, else once it is.
-    fn answer_when_safe(&mut self, now: &Now, token: u64, seq: u64, commands: &mut Vec<Command>) {
-        let stored_elsewhere = self.disk_failed && self.outbox.is_received(seq);
-        if seq < self.first_unsafe_seq() || stored_elsewhere {
-            commands.push(Command::Answer { token, verdict: Verdict::Acknowledge });
-        } else {
-            self.waiting.push_back(Waiting { seq, token, since_ms: now.uptime_ms });
-        }
-    }
-
     /// The first sequence that is not on disk.
     pub(super) fn first_unsafe_seq(&self) -> u64 {
         let writing = self.writing.as_ref().and_then(|writing| writing.records.first());
         writing.or(self.pending.front()).map_or(self.chain.next_seq, |record| record.seq)
     }
-
 
     /// Whoever said something is there. What a broker or a bridge's cache repeats is no sign of that.
     fn note_speakers(&mut self, now: &Now, at: &Stamp, retain: bool, decoded: &Decoded) {

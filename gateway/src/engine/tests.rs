@@ -264,3 +264,41 @@ fn stopping_writes_what_is_left_and_says_when() {
     assert_eq!(commands.last(), Some(&Command::Stop));
     assert_eq!(rig.journal.last().map(|record| &record.body), Some(&Body::Stopped));
 }
+
+#[test]
+fn a_fall_said_again_after_the_power_took_it_is_news_though_its_state_is_known() {
+    let fall = br#"{"fall":true,"presence":true,"linkquality":80}"#;
+    let mut rig = Rig::fresh();
+    let first = rig.message("zigbee2mqtt/radar", fall, Some(1), false);
+    rig.step(first);
+    let pre_alarms = |rig: &Rig| rig.journal.iter().filter(|record| matches!(record.body, Body::PreAlarm(_))).count();
+    assert_eq!(pre_alarms(&rig), 1);
+    // Clear and a second fall were both lost with the power: only their sender knows of them.
+    let (mut rig, _) = Rig::start(rig.journal, 2);
+    rig.now.uptime_ms += 40_000;
+    rig.step(Completion::Woken);
+    let raised = rig.triggers();
+    let again = rig.message("zigbee2mqtt/radar", fall, Some(3), true);
+    rig.step(again);
+    assert_eq!((pre_alarms(&rig), rig.triggers()), (2, raised), "the second fall has its own pre-alarm");
+    let live = rig.message("zigbee2mqtt/radar", fall, Some(4), false);
+    rig.step(live);
+    assert_eq!(pre_alarms(&rig), 2, "the same state said for the first time is no news");
+}
+
+#[test]
+fn while_a_call_is_open_the_centre_is_asked_more_often() {
+    let mut rig = Rig::fresh();
+    let waits = |commands: &[Command]| -> Vec<u64> {
+        let wait =
+            |command: &Command| if let Command::Poll { wait_secs, .. } = command { Some(*wait_secs) } else { None };
+        commands.iter().filter_map(wait).collect()
+    };
+    let answer = || DownlinkAnswer { v: 1, next: 1, orders: Vec::new(), lease_secs: 180, server_time_ms: 0 };
+    rig.now.uptime_ms += 25_000;
+    assert_eq!(waits(&rig.step(Completion::Polled(Ok(answer())))), [25]);
+    let press = rig.message("zigbee2mqtt/sos", PRESS, Some(1), false);
+    rig.step(press);
+    rig.now.uptime_ms += 25_000;
+    assert_eq!(waits(&rig.step(Completion::Polled(Ok(answer())))), [5]);
+}

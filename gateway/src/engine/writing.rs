@@ -56,7 +56,7 @@ impl Engine {
         if self.writing.is_some() || self.pending.is_empty() || now_ms < self.write_retry_ms {
             return;
         }
-        let lingered = self.pending_since_ms.is_none_or(|since| now_ms >= since + self.limits.linger_ms);
+        let lingered = self.pending_since_ms.is_some_and(|since| now_ms >= since + self.limits.linger_ms);
         if !self.pending_urgent && !lingered && self.pending.len() < WRITE_RECORDS_MAX / 2 {
             return;
         }

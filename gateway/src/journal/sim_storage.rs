@@ -9,6 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::storage::Storage;
 use disk::{Course, Disk, FileBytes, NameChange, apply};
 
+/// What a disk writes at least.
+const PAGE_BYTES: u64 = 4_096;
+
 /// What a crash keeps of what was never synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CrashModel {
@@ -39,6 +42,12 @@ pub enum DiskOp {
     Truncate,
 }
 
+impl DiskOp {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Create, Self::Append, Self::Sync, Self::SyncDir, Self::Rename, Self::Remove, Self::Truncate];
+}
+
 /// A simulated directory; clones are handles to the same disk.
 #[derive(Debug, Clone, Default)]
 pub struct SimStorage {
@@ -58,6 +67,13 @@ impl SimStorage {
     /// Another disk with the same contents, names and faults: an image to restore later.
     pub fn image(&self) -> Self {
         Self { disk: Arc::new(Mutex::new(self.disk().clone())) }
+    }
+
+    /// Whether `bytes` would still stand in some file if the power went now and the disk kept only what was synced.
+    pub fn holds_durably(&self, bytes: &[u8]) -> bool {
+        let disk = self.disk();
+        // Newest names last: what was written lately is looked for and found first.
+        disk.durable_names.values().rev().filter_map(|file| disk.files.get(file)).any(|file| file.holds_durably(bytes))
     }
 
     /// Cuts the power: what was never synced is kept as `keep` says, everything left is durable, faults
@@ -96,6 +112,12 @@ impl SimStorage {
     /// How many changing operations were asked for so far.
     pub fn changes(&self) -> u64 {
         self.disk().changes
+    }
+
+    /// Bytes that a flash would have been told to write so far: each sync whole pages, and one page of the file's
+    /// own data; a name's too.
+    pub fn worn(&self) -> u64 {
+        self.disk().worn
     }
 
     /// Bytes in all files together.
@@ -177,7 +199,9 @@ impl Storage for SimStorage {
         let file = disk.file(name)?;
         match course {
             Course::Whole => {
+                let fresh = file.content.len().saturating_sub(file.durable) as u64;
                 file.sync();
+                disk.worn += (fresh.div_ceil(PAGE_BYTES) + 1) * PAGE_BYTES;
                 Ok(())
             }
             Course::Half => Err(broken()),
@@ -197,6 +221,7 @@ impl Storage for SimStorage {
             return Err(broken());
         }
         disk.unsynced.clear();
+        disk.worn += PAGE_BYTES;
         disk.durable_names = disk.names.clone();
         Ok(())
     }

@@ -6,9 +6,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use ::gateway::journal::{FsStorage, Journal, JournalLimits};
 use anyhow::{Context as _, ensure};
 use clap::Parser;
 use protocol::feed::WorkOrderNotice;
+use protocol::ids::{Hash32, Incarnation};
+use protocol::observation::{Kind, Reading};
+use protocol::record::{Body, ChainHead, Observed, Stamp};
 use sensor_sim::payload;
 use serde_json::json;
 use tests::harness::api::Desk;
@@ -29,6 +33,12 @@ const BURST_CONNECTIONS: u32 = 8;
 /// Longest wait for one press to reach the feed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Motion messages before a press on its connection.
+const MOTIONS: u32 = 10_000;
+
+/// Records of the journal that a gateway starts with.
+const JOURNAL_RECORDS: u64 = 100_000;
+
 /// How long the gateway is left alone before its memory is read.
 const IDLE: Duration = Duration::from_secs(2);
 
@@ -42,6 +52,9 @@ struct Arguments {
     /// Presses as fast as they go.
     #[arg(long, default_value_t = 4_000, value_parser = clap::value_parser!(u32).range(100..=50_000))]
     burst: u32,
+    /// Presses behind 10,000 motion messages each.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    behind: u32,
     /// Build and measure the gateway as it is packaged for a Pi; takes minutes.
     #[arg(long)]
     dist: bool,
@@ -110,14 +123,22 @@ async fn measure(arguments: &Arguments, path: &Path) -> anyhow::Result<()> {
     eprintln!("bench: {} presses as fast as they go…", arguments.burst);
     let (taken_per_s, seen_per_s) = burst(&setup, &feed, arguments.presses, arguments.burst).await?;
     let busy_kb = resident_kb(&gateway)?;
+    eprintln!("bench: {} presses behind {MOTIONS} motion messages each…", arguments.behind);
+    let (motions, behind) = behind_motions(&setup, arguments.behind).await?;
+    let presses = arguments.presses + arguments.burst + arguments.behind;
+    seen(&feed, presses).await.map_err(anyhow::Error::msg)?;
     let order = desk.work_orders().await.map_err(anyhow::Error::msg)?;
-    let presses = arguments.presses + arguments.burst;
     ensure!(order.len() == 1 && order[0]["presses"] == presses, "the centre lost or doubled presses");
     drop(feed);
     for program in [&mut gateway, &mut centre] {
         program.stop(Duration::from_secs(10)).await.map_err(anyhow::Error::msg)?;
     }
     let binary_bytes = stripped_bytes(path, setup.dir())?;
+    eprintln!("bench: a start with a journal of {JOURNAL_RECORDS} records…");
+    let full_ready_ms = ready_with_full_journal(path).await?;
+    let packaged = path.parent().and_then(Path::parent).map(|target| target.join("dist").join("gateway"));
+    let packaged = packaged.filter(|path| path.is_file());
+    let packaged_bytes = packaged.map(|path| stripped_bytes(&path, setup.dir())).transpose()?;
 
     let sum =
         [&paced.mqtt, &paced.disk, &paced.http, &paced.store].map(|floor| floor.percentile(50)).iter().sum::<f64>();
@@ -147,7 +168,16 @@ async fn measure(arguments: &Arguments, path: &Path) -> anyhow::Result<()> {
     };
     let name = format!("gateway, profile {profile}, stripped, MB");
     println!("{name:<46} {:>10.1} {:>10}", binary_bytes as f64 / 1e6, "≤ 8");
+    if let Some(bytes) = packaged_bytes {
+        println!("{:<46} {:>10.1} {:>10}", "gateway, profile dist, as last built, MB", bytes as f64 / 1e6, "≤ 8");
+    }
     println!("{:<46} {:>10.1} {:>10}", "gateway ready after a clean start, ms", ready_ms, "≤ 100");
+    let name = format!("gateway ready with {JOURNAL_RECORDS} records, ms");
+    println!("{name:<46} {full_ready_ms:>10.1} {:>10}", "≤ 1000");
+    let name = format!("press behind {MOTIONS} motions → PUBACK p50, ms");
+    println!("{name:<46} {:>10.1}", behind.percentile(50));
+    println!("{:<46} {:>10.1} {:>10}", "  the same, p99", behind.percentile(99), "≤ 50");
+    println!("{:<46} {:>10.1}", "  floor: the motions alone, QoS 0 → a ping's answer", motions.percentile(50));
     let percentiles = |times: &Times| json!({ "p50": times.percentile(50), "p99": times.percentile(99) });
     println!(
         "\n{}",
@@ -157,7 +187,8 @@ async fn measure(arguments: &Arguments, path: &Path) -> anyhow::Result<()> {
             "floor_http_ms": percentiles(&paced.http), "floor_store_ms": percentiles(&paced.store),
             "ratio": ratio, "burst": arguments.burst, "burst_taken_per_s": taken_per_s, "burst_seen_per_s": seen_per_s,
             "idle_kb": idle_kb, "busy_kb": busy_kb, "profile": profile, "binary_bytes": binary_bytes,
-            "ready_ms": ready_ms,
+            "ready_ms": ready_ms, "full_ready_ms": full_ready_ms, "packaged_bytes": packaged_bytes,
+            "behind_ms": percentiles(&behind), "motions_ms": percentiles(&motions),
         })
     );
     Ok(())
@@ -248,6 +279,55 @@ async fn burst(setup: &Setup, feed: &Feed, before: u32, presses: u32) -> anyhow:
     let seen = seen(feed, before + presses).await.map_err(anyhow::Error::msg)?;
     let per_s = |to: Instant| f64::from(presses) / (ms_between(from, to) / 1_000.0);
     Ok((per_s(taken), per_s(seen)))
+}
+
+/// Presses, each behind motion messages on its own connection: from the last byte written to the PUBACK. First the same
+/// motions with a telemetry message behind them, which waits for no disk.
+async fn behind_motions(setup: &Setup, presses: u32) -> anyhow::Result<(Times, Times)> {
+    let mut client = connect(setup, CHECKER).await.map_err(anyhow::Error::msg)?;
+    let mut crowd = Vec::new();
+    for count in 0..MOTIONS {
+        let motion = payload::motion("hall motion", count % 2 == 0);
+        let (topic, payload) = (motion.topic, motion.payload);
+        crowd.extend(wire::publish(&Publish { topic, payload, packet: None, duplicate: false, retain: false }));
+    }
+    let (mut motions, mut behind) = (Times::default(), Times::default());
+    let last = payload::motion("hall motion", true);
+    let press = payload::sos_press("sos bedside");
+    for _ in 0..presses {
+        for (message, times) in [(&last, &mut motions), (&press, &mut behind)] {
+            client.send(&crowd).await.map_err(anyhow::Error::msg)?;
+            let (from, to) = client.publish(&message.topic, &message.payload).await.map_err(anyhow::Error::msg)?;
+            times.note(from, to);
+        }
+    }
+    Ok((motions, behind))
+}
+
+/// How long a gateway takes to be ready with a journal that nobody has taken anything of, in one segment.
+async fn ready_with_full_journal(path: &Path) -> anyhow::Result<f64> {
+    let [mqtt, centre, status] = ports::free()?;
+    let setup = Setup::new(Ports { mqtt, centre, status }, Waits::SHORT)?;
+    let dir = setup.gateway_data().join("journal");
+    let (mut journal, _) = Journal::open(FsStorage::open(dir)?, JournalLimits::default())?;
+    let mut head = ChainHead { incarnation: Incarnation(1), next_seq: 1, hash: Hash32::ZERO };
+    let at = |seq| Stamp { boot: 1, uptime_ms: seq, wall_ms: 0, wall_trusted: false };
+    while head.next_seq <= JOURNAL_RECORDS {
+        let mut records = Vec::new();
+        for _ in 0..1_000 {
+            let value = if head.next_seq % 2 == 0 { Reading::Active } else { Reading::Clear };
+            let (kind, device, key) = (Kind::Motion, "hall motion".to_owned(), "occupancy".to_owned());
+            let body = Body::Observed(Observed { kind, device, key, room: Some("hall".to_owned()), value });
+            records.push(head.seal(at(head.next_seq), None, body)?);
+        }
+        journal.write(&records)?;
+    }
+    drop(journal);
+    let from = now();
+    let mut gateway = gateway::start_at(path, &setup, None).await?;
+    let ready_ms = ms_between(from, now());
+    gateway.stop(Duration::from_secs(10)).await.map_err(anyhow::Error::msg)?;
+    Ok(ready_ms)
 }
 
 async fn connect(setup: &Setup, client_id: &str) -> Result<MqttClient, Failed> {

@@ -167,8 +167,9 @@ fn main() -> ExitCode {
         }
     });
     let took = began.elapsed();
+    let on_cpu = on_cpu();
     let (tally, failures) = progress.sum.into_inner().unwrap_or_else(PoisonError::into_inner);
-    report(&cli, &tally, progress.done.into_inner(), threads, took);
+    report(&cli, &tally, progress.done.into_inner(), threads, took, on_cpu);
     fail(&cli, &town, failures)
 }
 
@@ -193,20 +194,35 @@ fn work(cli: &Cli, town: &Arc<Town>, progress: &Progress) {
     }
 }
 
-fn report(cli: &Cli, tally: &Tally, seeds: u64, threads: usize, took: Duration) {
+/// Processor time of this program so far, all threads together.
+fn on_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+fn report(cli: &Cli, tally: &Tally, seeds: u64, threads: usize, took: Duration, on_cpu: Duration) {
     let secs = took.as_secs_f64().max(0.001);
-    let per_core = |count: u64| count as f64 / secs / threads as f64;
+    // A core that others use too is no slower for it: what counts is the time that this program had.
+    let cpu_secs = on_cpu.as_secs_f64().max(0.001);
+    let per_core = |count: u64| count as f64 / cpu_secs;
     println!(
-        "{seeds} seeds of {} home(s) × {} day(s) on {threads} core(s) in {secs:.1} s: {} home-days, {} records, {} loop steps",
-        cli.homes, cli.days, tally.home_days, tally.records, tally.steps
+        "seeds {}..{} ({seeds} lived) of {} home(s) × {} day(s) on {threads} thread(s) in {secs:.1} s, {cpu_secs:.1} s of processor time: {} home-days, {} records, {} loop steps",
+        cli.seeds.start, cli.seeds.end, cli.homes, cli.days, tally.home_days, tally.records, tally.steps
     );
     println!(
-        "{} presses, {} work orders; {} gateway crashes, {} centre crashes, {} faults in all; {} presses counted twice for a disk that lost what the centre had",
-        tally.presses, tally.orders, tally.gateway_crashes, tally.centre_crashes, tally.troubles, tally.recounted
+        "{:.2} MB written to flash a home-day, in pages of 4 KiB; {} presses, {} work orders; {} gateway crashes, {} centre crashes, {} faults in all; {} presses said again after their call was closed",
+        tally.worn as f64 / 1e6 / tally.home_days.max(1) as f64,
+        tally.presses,
+        tally.orders,
+        tally.gateway_crashes,
+        tally.centre_crashes,
+        tally.troubles,
+        tally.recounted
     );
     println!(
-        "{:.0} home-days/s/core, {:.0} records/s/core, {:.0} steps/s/core",
+        "{:.0} home-days/s/core at {:.0} records a home-day, {:.0} records/s/core, {:.0} steps/s/core",
         per_core(tally.home_days),
+        tally.records as f64 / tally.home_days.max(1) as f64,
         per_core(tally.records),
         per_core(tally.steps)
     );

@@ -13,9 +13,10 @@ use protocol::downlink::{DownlinkAnswer, LEASE_SECS};
 use protocol::ids::GatewayId;
 use protocol::uplink::{UplinkAnswer, UplinkRequest};
 
+use super::idle::IdlePoll;
 use super::network::{Asked, Mail};
 use super::watch::Invariant;
-use super::{Due, EPOCH_MS, World};
+use super::{Due, EPOCH_MS, NEWS_WITHIN_MS, World};
 
 /// A poll that waits for news.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(super) struct CentreSite {
     pub(super) progress: Vec<Progress>,
     deadline_ms: Option<u64>,
     fails_in: Option<u64>,
+    /// When its program last died or started.
+    pub(super) troubled_ms: u64,
     /// It committed the last request and died before it could say so.
     died_committed: bool,
     /// Whose polls are watched for silence, and whether their homes are of high risk; scenarios only.
@@ -94,6 +97,7 @@ impl World {
                     self.centre.progress[*index] = centre.progress(id).unwrap_or_default();
                 }
                 self.centre.running = Some(centre);
+                self.centre.troubled_ms = self.now_ms;
                 self.transcript.story(self.now_ms, format_args!("centre starts"));
                 self.centre.deadline_ms = None;
                 self.plan_centre_deadline();
@@ -192,6 +196,11 @@ impl World {
                     self.answer_poll(&mail);
                     return;
                 }
+                if self.may_idle(mail.home) {
+                    let ends_ms = self.now_ms + wait_ms;
+                    self.homes[mail.home].idle_poll = Some(IdlePoll { ends_ms, wait_ms });
+                    return;
+                }
                 let ticket = self.centre.next_ticket;
                 self.centre.next_ticket += 1;
                 self.agenda.put(self.now_ms + wait_ms, Due::PollEnds { ticket });
@@ -208,16 +217,20 @@ impl World {
     }
 
     fn answer_poll(&mut self, mail: &Mail) {
-        let progress = &self.centre.progress[mail.home];
-        let answer = DownlinkAnswer {
+        let answer = self.downlink_answer(mail.home, self.now_ms);
+        let answer = if self.json { through_json(&answer).unwrap_or(answer) } else { answer };
+        self.answer(mail, Completion::Polled(Ok(answer)));
+    }
+
+    pub(super) fn downlink_answer(&self, home: usize, now_ms: u64) -> DownlinkAnswer {
+        let progress = &self.centre.progress[home];
+        DownlinkAnswer {
             v: WIRE_VERSION,
             next: progress.ver,
             orders: progress.orders.clone(),
             lease_secs: LEASE_SECS,
-            server_time_ms: EPOCH_MS.saturating_add_unsigned(self.now_ms),
-        };
-        let answer = if self.json { through_json(&answer).unwrap_or(answer) } else { answer };
-        self.answer(mail, Completion::Polled(Ok(answer)));
+            server_time_ms: EPOCH_MS.saturating_add_unsigned(now_ms),
+        }
     }
 
     fn uplink(&mut self, mut mail: Mail, request: u64, batch: UplinkRequest, json: bool) {
@@ -289,11 +302,16 @@ impl World {
         let mut news = Vec::new();
         for (id, progress) in handled.homes {
             let Some(home) = self.centre.by_id.get(&id).copied() else { continue };
+            self.answer_idle_polls(home);
             self.watch.progressed(home, self.now_ms, &progress.orders);
             if progress.ver != self.centre.progress[home].ver {
                 news.push(home);
             }
             self.centre.progress[home] = progress;
+        }
+        for home in &news {
+            let check = Due::NewsCheck { home: *home, ver: self.centre.progress[*home].ver, since_ms: self.now_ms };
+            self.agenda.put(self.now_ms + NEWS_WITHIN_MS, check);
         }
         let dies_unheard = fails_in.is_some() && self.dice.chance(50);
         if dies_unheard {
@@ -309,6 +327,11 @@ impl World {
             let told: Vec<Held> = told;
             for held in told {
                 self.answer_poll(&held.mail);
+            }
+            if self.homes[home].idle_poll.take().is_some() {
+                let answer = self.downlink_answer(home, self.now_ms);
+                self.homes[home].inbox.push_back(Completion::Polled(Ok(answer)));
+                self.drain(home);
             }
         }
         self.plan_centre_deadline();

@@ -47,10 +47,14 @@ pub enum Trouble {
     DiskFull,
     /// The disk refuses.
     DiskErrors,
+    /// The disk can be read and nothing else.
+    DiskReadOnly,
     /// The disk is slow.
     DiskSlow,
     /// A path to the centre is in this state.
     Path(usize, PathState),
+    /// A path to the centre comes and goes.
+    Flapping(usize),
     /// Requests and answers get lost, doubled and late.
     Flaky,
     /// The home's MQTT connection breaks off and acknowledgements with it.
@@ -80,7 +84,7 @@ impl World {
             let at = self.now_ms + self.dice.between(0, 40_000);
             self.agenda.put(at, Due::Need { home });
         }
-        match self.dice.between(0, 15) {
+        match self.dice.between(0, 19) {
             0..=4 => {
                 let steps = self.dice.between(0, 40) as u32;
                 self.homes[home].dies_in = Some(steps);
@@ -103,6 +107,13 @@ impl World {
             12 => self.start_trouble(home, Trouble::DiskErrors),
             13 => self.start_trouble(home, Trouble::DiskSlow),
             14 => self.start_trouble(home, Trouble::Radio),
+            15 => {
+                let path = self.dice.between(0, 1) as usize;
+                self.start_trouble(home, Trouble::Flapping(path));
+            }
+            16 => self.start_trouble(home, Trouble::DiskReadOnly),
+            17 => self.flood(home),
+            18 => self.misfortune(home),
             _ if self.dice.chance(40) => self.restart_bridge(home),
             _ => self.start_trouble(home, Trouble::Flaky),
         }
@@ -122,6 +133,7 @@ impl World {
     /// Makes a trouble begin; its end is up to the caller.
     pub(super) fn begin_trouble(&mut self, home: usize, trouble: Trouble) {
         let at = &mut self.homes[home];
+        at.troubled_ms = self.now_ms;
         match trouble {
             Trouble::Clock => {
                 let years = 20 * 365 * 24 * 3_600_000_i64;
@@ -144,21 +156,40 @@ impl World {
                 let times = if self.dice.chance(30) { u32::MAX } else { self.dice.between(1, 5) as u32 };
                 at.storage.fail(op, times);
             }
+            Trouble::DiskReadOnly => DiskOp::ALL.into_iter().for_each(|op| at.storage.fail(op, u32::MAX)),
             Trouble::DiskSlow => at.disk_slow = true,
             Trouble::Path(path, state) => at.paths[path] = state,
+            Trouble::Flapping(path) => {
+                at.flapping[path] = true;
+                self.flap(home, path);
+            }
             Trouble::Flaky => at.flaky = true,
             Trouble::Radio => at.wires.flaky = true,
         }
     }
 
+    /// A flapping path turns.
+    pub(super) fn flap(&mut self, home: usize, path: usize) {
+        if !self.homes[home].flapping[path] {
+            return;
+        }
+        let up = self.homes[home].paths[path] == PathState::Up;
+        self.homes[home].paths[path] = if up { PathState::drawn(&mut self.dice) } else { PathState::Up };
+        self.homes[home].troubled_ms = self.now_ms;
+        let lasts = self.dice.between(300, 20_000);
+        self.agenda.put(self.now_ms + lasts, Due::Flap { home, path });
+    }
+
     pub(super) fn mend(&mut self, home: usize, trouble: Trouble) {
         let at = &mut self.homes[home];
+        at.troubled_ms = self.now_ms;
         match trouble {
             Trouble::Clock => at.clock_offset_ms = 0,
             Trouble::DiskFull => at.storage.set_capacity(None),
-            Trouble::DiskErrors => at.mend_disk(),
+            Trouble::DiskErrors | Trouble::DiskReadOnly => at.mend_disk(),
             Trouble::DiskSlow => at.disk_slow = false,
             Trouble::Path(path, _) => at.paths[path] = PathState::Up,
+            Trouble::Flapping(path) => (at.flapping[path], at.paths[path]) = (false, PathState::Up),
             Trouble::Flaky => at.flaky = false,
             Trouble::Radio => at.wires.flaky = false,
         }
@@ -175,6 +206,8 @@ impl World {
                 Trouble::DiskSlow,
                 Trouble::Path(0, PathState::Up),
                 Trouble::Path(1, PathState::Up),
+                Trouble::Flapping(0),
+                Trouble::Flapping(1),
                 Trouble::Flaky,
                 Trouble::Radio,
             ] {

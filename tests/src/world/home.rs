@@ -13,6 +13,7 @@ use protocol::stage::Stage;
 use sensor_sim::bridge::RadioBridge;
 
 use super::faults::Death;
+use super::idle::IdlePoll;
 use super::network::PathState;
 use super::people::Elder;
 use super::watch::Invariant;
@@ -49,7 +50,14 @@ pub(super) struct Home {
     pub(super) storage: SimStorage,
     pub(super) disk_slow: bool,
     pub(super) paths: [PathState; 2],
+    pub(super) flapping: [bool; 2],
     pub(super) flaky: bool,
+    /// When something last went wrong with its lines or programs, or was mended.
+    pub(super) troubled_ms: u64,
+    /// Since when the loop has an alarm open.
+    pub(super) alarm_since_ms: Option<u64>,
+    /// A copy of the disk, to be restored by mistake.
+    pub(super) old_copy: Option<(SimStorage, u64)>,
     /// Steps until the gateway dies.
     pub(super) dies_in: Option<u32>,
     /// Mains power; without it the gateway does not start.
@@ -66,11 +74,14 @@ pub(super) struct Home {
     pub(super) day_base_ms: u64,
     pub(super) next_sign: usize,
     pub(super) records: u64,
-    polled_ver: u64,
+    pub(super) polled_ver: u64,
     /// Bytes may stand behind the last confirmed write.
     unconfirmed: bool,
     /// The machine boots with the next start.
     booting: bool,
+    /// A poll of this run was answered without news: the next one need not be watched.
+    pub(super) settled: bool,
+    pub(super) idle_poll: Option<IdlePoll>,
 }
 
 impl Home {
@@ -85,7 +96,11 @@ impl Home {
             storage: SimStorage::new(),
             disk_slow: false,
             paths: [PathState::Up; 2],
+            flapping: [false; 2],
             flaky: false,
+            troubled_ms: 0,
+            alarm_since_ms: None,
+            old_copy: None,
             dies_in: None,
             powered: true,
             inbox: VecDeque::new(),
@@ -103,6 +118,8 @@ impl Home {
             polled_ver: 0,
             unconfirmed: false,
             booting: false,
+            settled: false,
+            idle_poll: None,
         })
     }
 
@@ -112,22 +129,12 @@ impl Home {
     }
 
     pub(super) fn mend_disk(&mut self) {
-        for op in [
-            DiskOp::Create,
-            DiskOp::Append,
-            DiskOp::Sync,
-            DiskOp::SyncDir,
-            DiskOp::Rename,
-            DiskOp::Remove,
-            DiskOp::Truncate,
-        ] {
-            self.storage.fail(op, 0);
-        }
+        DiskOp::ALL.into_iter().for_each(|op| self.storage.fail(op, 0));
     }
 }
 
 fn limits() -> JournalLimits {
-    JournalLimits { segment_bytes: 48 * 1024, retained_bytes: 192 * 1024, ..JournalLimits::default() }
+    JournalLimits { segment_bytes: 48 * 1024, retained_bytes: 96 * 1024, ..JournalLimits::default() }
 }
 
 impl World {
@@ -171,12 +178,13 @@ impl World {
         self.watch.recovered(home, &recovered, mended, self.now_ms);
         let incarnation = Incarnation(self.dice.throw());
         let now = at.clocks(self.now_ms);
-        let (engine, commands) =
+        let (engine, mut commands) =
             Engine::start(self.town.engine.clone(), recovered, incarnation, &now, self.dice.throw());
+        at.troubled_ms = self.now_ms;
         at.process = Some(Process { engine, journal, disk: VecDeque::new() });
         at.wake_ms = None;
         at.draining = true;
-        self.execute(home, commands);
+        self.execute(home, &mut commands);
         self.homes[home].draining = false;
         self.drain(home);
         let gap = if instant { 0 } else { self.dice.between(50, 5_000) };
@@ -221,6 +229,10 @@ impl World {
         }
         let at = &mut self.homes[home];
         at.run += 1;
+        at.settled = false;
+        at.idle_poll = None;
+        at.alarm_since_ms = None;
+        at.troubled_ms = self.now_ms;
         at.inbox.clear();
         at.wires.cut();
         at.lamp = None;
@@ -246,6 +258,7 @@ impl World {
             self.kill_gateway(home, death);
             return;
         }
+        self.answer_idle_polls(home);
         let now_ms = self.now_ms;
         let at = &mut self.homes[home];
         let now = at.clocks(now_ms);
@@ -267,12 +280,18 @@ impl World {
         if self.transcript.keeps(super::Detail::Steps) && !idle_poll {
             self.transcript.step(now_ms, format_args!("home {home}: <- {}", brief(&completion)));
         }
-        let commands = process.engine.step(&now, completion);
-        self.execute(home, commands);
+        at.settled |= idle_poll;
+        let mut commands = std::mem::take(&mut self.commands);
+        process.engine.step_into(&now, completion, &mut commands);
+        let open = process.engine.home().alarm_open();
+        at.alarm_since_ms = open.then(|| at.alarm_since_ms.unwrap_or(now_ms));
+        self.execute(home, &mut commands);
+        commands.clear();
+        self.commands = commands;
     }
 
-    fn execute(&mut self, home: usize, commands: Vec<Command>) {
-        for command in commands {
+    pub(super) fn execute(&mut self, home: usize, commands: &mut Vec<Command>) {
+        for command in commands.drain(..) {
             if self.dies_here(home) {
                 let death = self.draw_death();
                 self.kill_gateway(home, death);
@@ -300,8 +319,7 @@ impl World {
         let now_ms = self.now_ms;
         let at = &self.homes[home];
         if let Some(process) = &at.process {
-            let gauges = process.engine.gauges(&at.clocks(now_ms));
-            self.watch.stepped(home, now_ms, at.lamp, &gauges);
+            self.watch.stepped(home, now_ms, at.lamp, process.engine.pending());
         }
     }
 
@@ -349,6 +367,8 @@ impl World {
             return;
         }
         at.wake_ms = None;
+        self.answer_idle_polls(home);
+        let at = &mut self.homes[home];
         let due = at.process.as_ref().and_then(|process| process.engine.next_deadline_ms());
         if due.is_some_and(|due| at.boot_ms + due <= now_ms) {
             at.inbox.push_back(Completion::Woken);

@@ -11,6 +11,8 @@ pub mod agenda;
 mod centre;
 pub mod faults;
 mod home;
+mod idle;
+mod misfortune;
 mod network;
 mod people;
 mod run;
@@ -46,6 +48,9 @@ pub const DELIVERY_WITHIN_MS: u64 = 15 * 60_000;
 /// After the last fault: how long until every call must be closed and every lamp quiet, milliseconds.
 pub const QUIET_WITHIN_MS: u64 = 4 * HOUR_MS;
 
+/// How long what a desk did may take to the home, over lines that carry and while its alarm is open, milliseconds.
+pub const NEWS_WITHIN_MS: u64 = 25_000;
+
 /// What one world is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorldConfig {
@@ -70,6 +75,8 @@ pub struct Tally {
     pub records: u64,
     /// Steps of the gateways' loops.
     pub steps: u64,
+    /// Bytes that the gateways' flash was told to write, in whole pages.
+    pub worn: u64,
     /// Presses by elders.
     pub presses: u64,
     /// Work orders opened.
@@ -80,7 +87,7 @@ pub struct Tally {
     pub centre_crashes: u64,
     /// Other faults.
     pub troubles: u64,
-    /// Presses counted twice because the disk lost their first record after the centre had it.
+    /// Presses that counted once more when they were said again after their call was closed.
     pub recounted: u64,
 }
 
@@ -90,6 +97,7 @@ impl Tally {
         self.home_days += other.home_days;
         self.records += other.records;
         self.steps += other.steps;
+        self.worn += other.worn;
         self.presses += other.presses;
         self.orders += other.orders;
         self.gateway_crashes += other.gateway_crashes;
@@ -148,6 +156,10 @@ enum Due {
     Desk(Box<DeskTask>),
     /// A caregiver checks in, or out.
     Visit { home: usize, arrives: bool },
+    /// A flapping path turns.
+    Flap { home: usize, path: usize },
+    /// What a desk did must be known in the home by now.
+    NewsCheck { home: usize, ver: u64, since_ms: u64 },
     /// A step of a scenario.
     Script { step: usize },
     /// Every call must have reached the centre by now.
@@ -170,6 +182,8 @@ pub struct World {
     dice: Dice,
     tally: Tally,
     script: Option<script::Running>,
+    /// The loops' commands, kept for its room.
+    commands: Vec<gateway::engine::Command>,
     /// Whether requests cross as JSON bodies.
     json: bool,
     healed: bool,

@@ -82,13 +82,7 @@ impl World {
 
     pub(super) fn send(&mut self, home: usize, request: u64, path: usize, sent: Stamp, records: Vec<Arc<Record>>) {
         let batch = UplinkRequest { v: WIRE_VERSION, gateway: self.homes[home].id.clone(), sent, records };
-        let asked = if self.json {
-            // Our own wire type: it always serialises.
-            Asked::UplinkBody { request, body: serde_json::to_vec(&batch).unwrap_or_default() }
-        } else {
-            Asked::Uplink { request, batch }
-        };
-        self.post(home, path, asked, TIMEOUT_MS);
+        self.post(home, path, Asked::Uplink { request, batch }, TIMEOUT_MS);
     }
 
     pub(super) fn poll(&mut self, home: usize, path: usize, after: u64, wait_secs: u64) {
@@ -115,6 +109,12 @@ impl World {
         if lost {
             self.fail_mail(&mail, mail.give_up_ms);
             return;
+        }
+        if self.json
+            && let Asked::Uplink { request, batch } = &mail.asked
+        {
+            // Our own wire type: it always serialises.
+            mail.asked = Asked::UplinkBody { request: *request, body: serde_json::to_vec(batch).unwrap_or_default() };
         }
         let delay = self.line_delay_ms(flaky);
         if flaky && self.dice.chance(20) && !matches!(mail.asked, Asked::Poll { .. }) {

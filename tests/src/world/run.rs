@@ -14,9 +14,13 @@ use super::agenda::Agenda;
 use super::centre::CentreSite;
 use super::faults::Faults;
 use super::home::Home;
+use super::network::PathState;
 use super::transcript::Transcript;
-use super::watch::{Invariant, Violation, Watch};
-use super::{DAY_MS, DELIVERY_WITHIN_MS, Due, HOUR_MS, QUIET_WITHIN_MS, Tally, Town, World, WorldConfig};
+use super::watch::{Counted, Invariant, Violation, Watch};
+use super::{
+    DAY_MS, DELIVERY_WITHIN_MS, Due, EPOCH_MS, HOUR_MS, NEWS_WITHIN_MS, QUIET_WITHIN_MS, Tally, Town, World,
+    WorldConfig,
+};
 
 impl World {
     pub(super) fn new(config: WorldConfig, town: Arc<Town>) -> Self {
@@ -34,6 +38,7 @@ impl World {
             dice: Dice::named(config.seed, "world"),
             tally: Tally::default(),
             script: None,
+            commands: Vec::new(),
             json: false,
             healed: false,
         }
@@ -74,6 +79,7 @@ impl World {
         for home in &self.homes {
             let running = home.process.as_ref().map_or(0, |process| process.engine.counters().records);
             self.tally.records += home.records + running;
+            self.tally.worn += home.storage.worn();
         }
         self.tally.recounted = self.watch.recounted();
         self.tally.home_days = self.config.homes as u64 * self.config.days;
@@ -108,6 +114,8 @@ impl World {
             Due::StandUp { home } => self.stand_up(home),
             Due::Desk(task) => self.desk(*task),
             Due::Visit { home, arrives } => self.visit(home, arrives),
+            Due::Flap { home, path } => self.flap(home, path),
+            Due::NewsCheck { home, ver, since_ms } => self.check_news(home, ver, since_ms),
             Due::Script { step } => self.play(step),
             Due::DeliveryCheck => self.watch.check_delivery(self.now_ms),
             Due::End => self.check_end(),
@@ -161,14 +169,33 @@ impl World {
         }
     }
 
+    /// While a call is open its polls are short: however the line failed before, the news comes through soon after.
+    fn check_news(&mut self, home: usize, ver: u64, since_ms: u64) {
+        let at = &self.homes[home];
+        let calm_ms = since_ms.max(at.troubled_ms).max(self.centre.troubled_ms);
+        let short_polls = at.alarm_since_ms.is_some_and(|open_ms| open_ms + 40_000 <= since_ms);
+        let carries = at.paths == [PathState::Up; 2] && !at.flaky && at.process.is_some() && self.centre.is_up();
+        if !short_polls || !carries || self.centre.progress[home].ver != ver {
+            return;
+        }
+        let due_ms = calm_ms + NEWS_WITHIN_MS;
+        if due_ms > self.now_ms {
+            self.agenda.put(due_ms, Due::NewsCheck { home, ver, since_ms });
+        } else if at.polled_ver != ver {
+            let what = format!("version {ver} of {since_ms} ms is not known, only {}", at.polled_ver);
+            self.watch.violated(Invariant::NewsReachesHome, self.now_ms, home, what);
+        }
+    }
+
     fn check_end(&mut self) {
+        (0..self.homes.len()).for_each(|home| self.answer_idle_polls(home));
         self.watch.check_delivery(self.now_ms);
         let now_ms = self.now_ms;
         let numbers: BTreeMap<_, _> =
             self.homes.iter().enumerate().map(|(index, home)| (home.id.clone(), index)).collect();
         let filter = OrderFilter { limit: usize::MAX, ..OrderFilter::default() };
         let Some(store) = self.centre.store() else { return };
-        let mut counted: BTreeMap<(usize, String), Vec<String>> = BTreeMap::new();
+        let mut counted: BTreeMap<(usize, String), Vec<Counted>> = BTreeMap::new();
         for order in store.orders(&filter).unwrap_or_default() {
             let Some(home) = numbers.get(&order.gateway).copied() else { continue };
             let mut needs = 0;
@@ -176,7 +203,9 @@ impl World {
                 if row.what == "opened" || row.what == "joined" {
                     needs += 1;
                     let record = row.detail["record"].as_str().unwrap_or_default().to_owned();
-                    counted.entry((home, record)).or_default().push(format!("{} {}", order.id, row.what));
+                    let closed_ms = order.closing.as_ref().map(|closing| closing.at_ms - EPOCH_MS);
+                    let count = Counted { order: order.id.to_string(), at_ms: row.at_ms - EPOCH_MS, closed_ms };
+                    counted.entry((home, record)).or_default().push(count);
                 }
             }
             if needs != order.presses {

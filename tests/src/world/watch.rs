@@ -5,19 +5,20 @@ use std::sync::Arc;
 
 use cloud_bridge::store::FeedItem;
 use gateway::engine::Recovered;
-use gateway::journal::dump;
-use gateway::journal::sim_storage::{CrashModel, SimStorage};
+use gateway::journal::sim_storage::SimStorage;
 use protocol::downlink::OrderProgress;
 use protocol::ids::{GatewayId, LocalKey, RecordKey, WorkOrderId};
 use protocol::record::{Body, Record};
 use protocol::stage::Stage;
 use protocol::trigger::{OrderClass, TriggerKind};
 
+mod betrayal;
 mod ends;
 mod invariant;
 mod lamp;
 mod words;
 
+pub(super) use self::ends::Counted;
 pub use self::invariant::{Invariant, Violation};
 pub(super) use self::words::name;
 
@@ -40,6 +41,8 @@ struct Press {
     kind: PressKind,
     acknowledged: bool,
     shown: bool,
+    /// Its only record stood on a disk that is lost.
+    excused: bool,
     keys: Vec<LocalKey>,
 }
 
@@ -53,20 +56,20 @@ struct Call {
     resolved: bool,
     resolved_durably: bool,
     since_ms: u64,
-    /// When its end was first known in the home.
-    ended_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct HomeWatch {
     calls: BTreeMap<LocalKey, Call>,
+    /// What was sealed of calls and pre-alarms.
+    records: BTreeMap<LocalKey, Arc<Record>>,
     /// Pre-alarms with whether the disk or the centre has them.
     pre_alarms: BTreeMap<LocalKey, (bool, bool)>,
     cancelled_ms: BTreeMap<LocalKey, u64>,
-    /// Lifecycles whose cancel is on the disk.
-    cancelled_durably: BTreeSet<LocalKey>,
     /// A write that was never confirmed was torn by a power cut: its bytes break the chain, and lose nothing.
     torn: bool,
+    /// Its disk was lost, damaged or taken back once: it may know less than it confirmed, or more than is left here.
+    betrayed: bool,
     written_through: u64,
     started_ms: u64,
     open: Vec<(OrderClass, Stage)>,
@@ -125,12 +128,20 @@ impl Watch {
 
     /// An elder presses.
     pub(super) fn pressed(&mut self, home: usize, at_ms: u64, kind: PressKind) -> PressId {
-        self.presses.push(Press { home, at_ms, kind, acknowledged: false, shown: false, keys: Vec::new() });
+        self.presses.push(Press {
+            home,
+            at_ms,
+            kind,
+            acknowledged: false,
+            shown: false,
+            excused: false,
+            keys: Vec::new(),
+        });
         self.presses.len() - 1
     }
 
     /// A gateway wants to write or send a record.
-    pub(super) fn sealed(&mut self, home: usize, now_ms: u64, record: &Record, press: Option<PressId>) {
+    pub(super) fn sealed(&mut self, home: usize, now_ms: u64, record: &Arc<Record>, press: Option<PressId>) {
         let key = record.key();
         match &record.body {
             Body::Trigger(trigger) => {
@@ -147,15 +158,16 @@ impl Watch {
                     resolved: false,
                     resolved_durably: false,
                     since_ms: now_ms,
-                    ended_ms: None,
                 };
                 at.calls.insert(key, call);
-                if let Some(press) = press {
+                at.records.insert(key, Arc::clone(record));
+                if let Some(press) = press.filter(|press| !self.presses[*press].keys.contains(&key)) {
                     self.presses[press].keys.push(key);
                 }
             }
             Body::PreAlarm(_) => {
                 self.homes[home].pre_alarms.entry(key).or_default();
+                self.homes[home].records.entry(key).or_insert_with(|| Arc::clone(record));
                 if let Some(press) = press
                     && !self.presses[press].keys.contains(&key)
                 {
@@ -171,7 +183,6 @@ impl Watch {
                         continue;
                     }
                     call.resolved = true;
-                    call.ended_ms.get_or_insert(now_ms);
                     let call = call.clone();
                     if !at.is_over(&call, now_ms) {
                         early = Some(*key);
@@ -208,6 +219,10 @@ impl Watch {
 
     /// A gateway starts with what its journal gave back.
     pub(super) fn recovered(&mut self, home: usize, recovered: &Recovered, mended: bool, now_ms: u64) {
+        if self.homes[home].betrayed {
+            // An older disk may know calls that are forgotten here.
+            recovered.records.iter().for_each(|record| self.sealed(home, now_ms, &Arc::new(record.clone()), None));
+        }
         let at = &mut self.homes[home];
         at.started_ms = now_ms;
         let mut lost = (recovered.last_seq < at.written_through)
@@ -315,7 +330,7 @@ impl Watch {
                 let what = format!("press {press} was acknowledged; its records are {keys:?}");
                 self.violated(Invariant::AcknowledgedIsSafe, now_ms, home, what);
             }
-            Some(key) if !survives(storage, *key) => {
+            Some(key) if !survives(storage, at.records.get(key)) => {
                 let what = format!("press {press}: {key} would not survive a power cut now");
                 self.violated(Invariant::AcknowledgedIsSafe, now_ms, home, what);
             }
@@ -333,10 +348,7 @@ impl Watch {
         if item.item.kind != "workorder.opened" {
             return;
         }
-        // A cancel that went out while the disk failed is forgotten in the home with the power: it raises, on
-        // purpose, what it still holds for a running pre-alarm.
-        let forgotten = |(home, key): &(usize, LocalKey)| !self.homes[*home].cancelled_durably.contains(key);
-        if let Some((home, key)) = self.cancelled_orders.get(&item.item.subject).copied().filter(|of| !forgotten(of)) {
+        if let Some((home, key)) = self.cancelled_orders.get(&item.item.subject).copied() {
             let what = format!("{} was opened by {key} after its cancel", item.item.subject);
             self.violated(Invariant::CancelHolds, now_ms, home, what);
         }
@@ -362,12 +374,10 @@ impl HomeWatch {
                     }
                 }
             }
-            Body::Cancelled(cancelled) => {
-                self.cancelled_durably.insert(cancelled.lifecycle);
-            }
             Body::Started(_)
             | Body::Stopped
             | Body::Observed(_)
+            | Body::Cancelled(_)
             | Body::Visit(_)
             | Body::Reassured(_)
             | Body::Link { .. }
@@ -382,8 +392,8 @@ impl HomeWatch {
 }
 
 /// Whether a record would be read back if the power went now and the disk kept only what was synced.
-fn survives(storage: &SimStorage, key: LocalKey) -> bool {
-    let mut image = storage.image();
-    image.crash(CrashModel::None, 0);
-    dump(&image).is_ok_and(|records| records.flatten().any(|(_, record)| record.key() == key))
+fn survives(storage: &SimStorage, record: Option<&Arc<Record>>) -> bool {
+    let Some(record) = record else { return false };
+    // What its hash covers: as it stands in its frame, and nowhere else.
+    record.encode().is_ok_and(|bytes| storage.holds_durably(&[&record.prev.0[..], &bytes].concat()))
 }

@@ -38,6 +38,7 @@ pub(super) struct Disk {
     pub failing: BTreeMap<DiskOp, u32>,
     pub unreadable: BTreeSet<String>,
     pub changes: u64,
+    pub worn: u64,
     pub halt_at: Option<u64>,
 }
 
@@ -142,6 +143,16 @@ impl FileBytes {
             range.end = range.end.min(len);
             range.start < range.end
         });
+    }
+
+    /// Whether its durable part holds `bytes`; looked for from the end.
+    pub fn holds_durably(&self, bytes: &[u8]) -> bool {
+        let whole = |at: usize| self.dropped.iter().all(|range| at + bytes.len() <= range.start || range.end <= at);
+        self.content[..self.durable]
+            .windows(bytes.len().max(1))
+            .enumerate()
+            .rev()
+            .any(|(at, held)| held == bytes && whole(at))
     }
 
     /// What the disk holds afterwards, all of it durable.

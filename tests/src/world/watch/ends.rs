@@ -6,6 +6,22 @@ use protocol::ids::LocalKey;
 
 use super::{Invariant, PressKind, Watch};
 
+/// Where a record counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::world) struct Counted {
+    pub(in crate::world) order: String,
+    pub(in crate::world) at_ms: i64,
+    /// When that order was closed.
+    pub(in crate::world) closed_ms: Option<i64>,
+}
+
+impl Counted {
+    /// Whether its order was closed before `later` counted in another one.
+    fn is_over_for(&self, later: &Self) -> bool {
+        self.order != later.order && self.closed_ms.is_some_and(|closed| closed <= later.at_ms)
+    }
+}
+
 impl Watch {
     /// Every press that was promised must have reached the centre by now.
     pub(in crate::world) fn check_delivery(&mut self, now_ms: u64) {
@@ -19,7 +35,7 @@ impl Watch {
             let known = |key: &LocalKey| at.calls.contains_key(key) || at.pre_alarms.contains_key(key);
             // What an unsure press made and the power took before it was acknowledged was promised to nobody.
             let kept = note.kind == PressKind::Sure || note.keys.iter().any(known);
-            let promised = note.shown || (note.acknowledged && kept);
+            let promised = !note.excused && (note.shown || (note.acknowledged && kept));
             if promised && !reached {
                 missing = Some((note.home, format!("press {press} of {} ms, records {:?}", note.at_ms, note.keys)));
                 break;
@@ -30,37 +46,35 @@ impl Watch {
         }
     }
 
-    /// `counted` is every record that opened or joined an order, with the order, of all homes.
-    pub(in crate::world) fn check_counts(&mut self, now_ms: u64, counted: &BTreeMap<(usize, String), Vec<String>>) {
+    /// `counted` is every record that opened or joined an order, of all homes.
+    pub(in crate::world) fn check_counts(&mut self, now_ms: u64, counted: &BTreeMap<(usize, String), Vec<Counted>>) {
+        if let Some(((home, record), _)) = counted.iter().find(|(_, counts)| counts.len() > 1) {
+            self.violated(Invariant::PressCountsOnce, now_ms, *home, format!("record {record} counts twice"));
+            return;
+        }
         for press in 0..self.presses.len() {
             let note = &self.presses[press];
-            let at = &self.homes[note.home];
-            let all: Vec<_> =
-                note.keys.iter().filter(|key| counted.contains_key(&(note.home, key.to_string()))).collect();
-            // Sent while the disk failed, then lost with the power and said again by its button: the gateway
-            // cannot know, and a press too many is better than one too few.
-            let kept = |key: &&&LocalKey| {
-                at.calls.get(**key).is_some_and(|call| call.durable)
-                    || at.pre_alarms.get(**key).is_some_and(|(durable, _)| *durable)
-            };
-            let safe: Vec<_> = all.iter().filter(kept).copied().copied().collect();
-            let times: Vec<_> = if safe.is_empty() { all.iter().take(1).map(|key| **key).collect() } else { safe };
-            // Said again after its call was closed, with an acknowledgement lost in between: the gateway takes
-            // it for a press, on purpose. A `Resolved` is sealed some seconds after the lamp went quiet.
-            let ended = |key: &LocalKey| {
-                let Some(call) = at.calls.get(key) else { return false };
-                times.iter().filter_map(|other| at.calls.get(other)).any(|other| {
-                    other.since_ms < call.since_ms
-                        && other.ended_ms.is_some_and(|ended| ended <= call.since_ms + 10_000)
-                })
-            };
-            let times: Vec<_> = times.iter().filter(|key| !ended(key)).collect();
-            if all.len() > times.len() {
+            let mut times: Vec<(&Counted, LocalKey)> = note
+                .keys
+                .iter()
+                .filter_map(|key| Some((counted.get(&(note.home, key.to_string()))?.first()?, *key)))
+                .collect();
+            times.sort_by_key(|(count, _)| count.at_ms);
+            // Said again after its call was closed, with its acknowledgement lost: it counts as a press, on purpose.
+            // Nothing else that is said twice counts twice.
+            let all = times.len();
+            let mut last: Option<&Counted> = None;
+            times.retain(|(count, _)| {
+                let anew = last.is_some_and(|before| before.is_over_for(count));
+                last = Some(count);
+                !anew
+            });
+            if all > times.len() {
                 self.recounted += 1;
             }
             // A pre-alarm is a press only in what becomes of it, which is checked below.
             let pre_alarm = note.keys.iter().any(|key| self.homes[note.home].pre_alarms.contains_key(key));
-            let promised = note.acknowledged && note.kind == PressKind::Sure && !pre_alarm;
+            let promised = note.acknowledged && note.kind == PressKind::Sure && !pre_alarm && !note.excused;
             if times.len() > 1 || (promised && times.is_empty()) {
                 let what = format!("press {press} of {} ms counts in {times:?}, records {:?}", note.at_ms, note.keys);
                 let home = note.home;
@@ -74,13 +88,26 @@ impl Watch {
                 let followed = at.calls.iter().find(|(_, call)| call.follows == Some(*key)).map(|(key, _)| key);
                 let raised =
                     std::iter::once(key).chain(followed).any(|key| counted.contains_key(&(home, key.to_string())));
-                if *committed && !raised && !at.cancelled_ms.contains_key(key) {
+                // The same delivery, forgotten by the gateway and said again, has another record that stands for it.
+                let otherwise = self.also_by(home, key).any(|other| {
+                    counted.contains_key(&(home, other.to_string())) || at.cancelled_ms.contains_key(other)
+                });
+                if *committed && !raised && !otherwise && !at.cancelled_ms.contains_key(key) {
                     lost = Some((home, format!("pre-alarm {key} was neither cancelled nor raised")));
                 }
             }
             for (key, call) in &at.calls {
-                let follows = call.follows.is_some_and(|key| counted.contains_key(&(home, key.to_string())));
-                if call.committed_ms.is_some() && !follows && !counted.contains_key(&(home, key.to_string())) {
+                let counts = |key: &LocalKey| counted.contains_key(&(home, key.to_string()));
+                // A pre-alarm's end raised once more, by a run that had forgotten the first time, is that first time.
+                let before = |life: &LocalKey| {
+                    let same = at.calls.iter().filter(|(_, other)| other.follows == Some(*life));
+                    same.map(|(other, _)| other).any(counts)
+                };
+                let follows = call
+                    .follows
+                    .is_some_and(|life| counts(&life) || at.cancelled_ms.contains_key(&life) || before(&life));
+                let otherwise = self.also_by(home, key).any(counts);
+                if call.committed_ms.is_some() && !follows && !otherwise && !counts(key) {
                     lost = Some((home, format!("trigger {key} ({:?}) counts in no order", call.kind)));
                 }
             }
@@ -88,5 +115,10 @@ impl Watch {
         if let Some((home, what)) = lost {
             self.violated(Invariant::FallReachesCentre, now_ms, home, what);
         }
+    }
+
+    /// All records of the press or fall that made this one.
+    fn also_by(&self, home: usize, key: &LocalKey) -> impl Iterator<Item = &LocalKey> {
+        self.presses.iter().filter(move |note| note.home == home && note.keys.contains(key)).flat_map(|note| &note.keys)
     }
 }

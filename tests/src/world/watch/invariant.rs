@@ -45,6 +45,8 @@ pub enum Invariant {
     BodiesReadBack,
     /// Once faults stop and calls are closed, everything comes to rest.
     ComesToRest,
+    /// What a desk did is soon known in a home whose call is open and whose line carries.
+    NewsReachesHome,
     /// Nothing panics.
     NeverPanics,
 }

@@ -1,6 +1,6 @@
 //! What the elder is told, held against what is true: on the disk, at the centre, within the lease.
 
-use gateway::engine::{Gauges, PENDING_RECORDS_MAX};
+use gateway::engine::PENDING_RECORDS_MAX;
 use gateway::journal::sim_storage::SimStorage;
 use protocol::downlink::LEASE_SECS;
 use protocol::stage::Stage;
@@ -28,8 +28,10 @@ impl Watch {
                     }
                 }
                 match recorded.iter().rev().find(|(_, call)| call.committed_ms.is_none()) {
-                    None if recorded.is_empty() => Some("no call is on the disk".to_owned()),
-                    Some((key, _)) if !survives(storage, **key) => Some(format!("{key} would not survive a power cut")),
+                    None if recorded.is_empty() && !at.betrayed => Some("no call is on the disk".to_owned()),
+                    Some((key, _)) if !survives(storage, at.records.get(key)) => {
+                        Some(format!("{key} would not survive a power cut"))
+                    }
                     None | Some(_) => None,
                 }
             }
@@ -37,7 +39,7 @@ impl Watch {
                 let mut calls = at.calls.values().filter(waiting).peekable();
                 let all = calls.peek().is_some() && calls.all(|call| call.committed_ms.is_some());
                 let any_order = !at.open.is_empty() || at.held_within(now_ms, Stage::Received);
-                (!all && !any_order).then(|| "the centre has not committed the call".to_owned())
+                (!all && !any_order && !at.betrayed).then(|| "the centre has not committed the call".to_owned())
             }
             Stage::Taken | Stage::Coming | Stage::Here | Stage::Retracted => {
                 (!at.held_within(now_ms, stage)).then(|| format!("no order was {stage:?} within the lease"))
@@ -54,10 +56,10 @@ impl Watch {
     }
 
     /// A gateway's loop made a step.
-    pub(in crate::world) fn stepped(&mut self, home: usize, now_ms: u64, lamp: Option<Stage>, gauges: &Gauges) {
+    pub(in crate::world) fn stepped(&mut self, home: usize, now_ms: u64, lamp: Option<Stage>, pending: usize) {
         let at = &self.homes[home];
-        if gauges.pending > PENDING_RECORDS_MAX as u64 + 1_000 {
-            let what = format!("{} records wait for the disk", gauges.pending);
+        if pending > PENDING_RECORDS_MAX + 1_000 {
+            let what = format!("{pending} records wait for the disk");
             self.violated(Invariant::QueueBounds, now_ms, home, what);
             return;
         }
