@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::ids::{GatewayId, Incarnation, LocalKey, RecordKey, WorkOrderId};
-use protocol::record::{Body, Record, Trigger};
+use protocol::record::{Body, ContactTold, Played, Record, Trigger};
 use protocol::trigger::{Reason, TriggerKind};
 
 pub mod again;
@@ -142,6 +142,9 @@ impl Dispatch {
             | Body::Cancelled(_)
             | Body::Visit(_)
             | Body::Reassured(_)
+            | Body::Played(_)
+            | Body::ContactsCalled(_)
+            | Body::ContactTold(_)
             | Body::SaidFine(_)
             | Body::Mains(_)
             | Body::Restored(_)
@@ -152,6 +155,7 @@ impl Dispatch {
             | Body::Observed(_)
             | Body::Resolved(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_)
             | Body::DeviceListed(_) => false,
         }
@@ -197,11 +201,15 @@ impl Dispatch {
             Body::Cancelled(_)
             | Body::Visit(_)
             | Body::Reassured(_)
+            | Body::Played(_)
+            | Body::ContactsCalled(_)
+            | Body::ContactTold(_)
             | Body::Started(_)
             | Body::Stopped
             | Body::Observed(_)
             | Body::Resolved(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_)
             | Body::DeviceListed(_)
             | Body::SaidFine(_)
@@ -231,8 +239,20 @@ impl Dispatch {
                 self.visit(&arrival, visit, fx);
             }
             Body::Reassured(reassured) => {
-                let reassured = reassured.clone();
-                self.reassured(&arrival, &reassured, fx);
+                let what = What::Told { stage: reassured.stage, shown: reassured.shown };
+                self.told(&arrival, what, fx);
+            }
+            Body::Played(played) => {
+                let Played { output, stage, outcome } = played.clone();
+                self.told(&arrival, What::Played { output, stage, outcome }, fx);
+            }
+            Body::ContactsCalled(called) => {
+                let what = What::ContactsCalled { contacts: called.contacts, reason: called.reason };
+                self.told(&arrival, what, fx);
+            }
+            Body::ContactTold(told) => {
+                let ContactTold { contact, attempt, result, .. } = *told;
+                self.told(&arrival, What::ContactTold { contact, attempt, result }, fx);
             }
             Body::SaidFine(said) => {
                 let said = said.clone();
@@ -255,6 +275,7 @@ impl Dispatch {
             | Body::Observed(_)
             | Body::Resolved(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_)
             | Body::DeviceListed(_) => {}
         }

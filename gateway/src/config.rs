@@ -8,6 +8,7 @@ use protocol::ids::GatewayId;
 use protocol::settings::{Problem, Reading, Table};
 use protocol::visit::Datum;
 
+use crate::contacts::ContactSettings;
 use crate::decode::{DecoderConfig, Role, UnknownDevices};
 use crate::engine::EngineLimits;
 use crate::home::fall::FallRules;
@@ -21,9 +22,14 @@ use crate::intake::external::ExternalBroker;
 use crate::journal::JournalLimits;
 use crate::outbox::OutboxTimes;
 
+mod contacts;
+mod daily_life;
 mod intake;
+mod outputs;
 mod rules;
 mod supervision;
+
+pub use self::outputs::{OutputsConfig, SilentHours};
 
 /// Shortest secret, characters.
 const SECRET_CHARS_MIN: usize = 32;
@@ -56,6 +62,10 @@ pub struct GatewayConfig {
     pub status_listen: SocketAddr,
     /// The secret that the status page asks for where it shows or does more than counts.
     pub status_token: Option<String>,
+    /// What tells the elder, and what is wired to this machine.
+    pub outputs: OutputsConfig,
+    /// Who is told when the centre is not reached.
+    pub contacts: ContactSettings,
 }
 
 /// The way to the centre.
@@ -113,8 +123,13 @@ impl GatewayConfig {
         let intake = intake::read(reading, root, &decoder, gateway.as_ref());
         home(reading, root, &mut home_rules);
         visits(reading, root, &mut home_rules.visit);
+        let outputs = OutputsConfig::read(reading, root, &mut decoder, &mut home_rules);
+        daily_life::read(reading, root, &mut home_rules.daily_life);
         supervision::read(reading, root, &mut home_rules);
         let (outbox, mut limits) = times(reading, root, &mut home_rules);
+        // The siren comes with the messages, and after "not connected".
+        let contacts = contacts::read(reading, root, &mut home_rules.contacts);
+        home_rules.reassurance.outcry_ms = home_rules.contacts.wait_ms;
         let journal = journal(reading, root);
         limits.segment_bytes = journal.segment_bytes;
         let mut status = root.table(reading, "status");
@@ -133,7 +148,22 @@ impl GatewayConfig {
             journal,
             status_listen,
             status_token,
+            outputs,
+            contacts,
         })
+    }
+
+    /// Reads a home's rules alone, as they stand in a configuration: its day, hazards, check-ins, supervision, tests.
+    ///
+    /// # Errors
+    /// Every problem of the text, by line.
+    pub fn read_rules_alone(text: &str, rules: &mut HomeRules) -> Result<(), Vec<Problem>> {
+        let (mut reading, mut root) = Reading::start(text);
+        daily_life::read(&mut reading, &mut root, &mut rules.daily_life);
+        supervision::read(&mut reading, &mut root, rules);
+        root.finish(&mut reading);
+        let problems = reading.into_problems();
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
     /// What an installer should know although the configuration is valid.
@@ -147,11 +177,22 @@ impl GatewayConfig {
             advice
                 .push("a fall sensor without an `im_fine` button: a false fall cannot be cancelled in the home".into());
         }
+        if ![Role::Motion, Role::Presence, Role::Bed, Role::Door].into_iter().any(has) {
+            advice.push("no sensor sees the elder move: a quiet home is never noticed".into());
+        } else if !has(Role::ExitDoor) {
+            advice.push("no `exit_door`: every absence counts as a quiet home and brings a call".into());
+        }
         if self.rules.visit.home.is_none() {
             advice.push("no `home.latitude` and `home.longitude`: check-ins cannot be located".into());
         }
         if self.rules.visit.code_secret.is_none() {
             advice.push("no `visits.code_secret`: presence codes are off and no visit by code can be proven".into());
+        }
+        if self.outputs.voice.is_none() && self.outputs.devices.is_empty() && self.outputs.pins.is_empty() {
+            advice.push("no [voice], [[output]] or [[gpio.output]]: the elder is told by MQTT displays alone".into());
+        }
+        if self.contacts.numbers.is_empty() {
+            advice.push("no [contacts]: while the centre is not reached nobody outside the home is told".into());
         }
         if self.centre.paths.len() < 2 {
             advice.push("one path to the centre: when it fails nothing goes out until it is back".into());
@@ -272,6 +313,7 @@ fn devices<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, decoder: &mut De
 fn home<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRules) {
     let mut table = root.table(reading, "home");
     rules.utc_offset_minutes = table.signed(reading, "utc_offset_minutes", -720..=840, 480) as i32;
+    rules.daily_life.elders = table.number(reading, "elders", 1..=4, 1) as u8;
     let rules = &mut rules.visit;
     let latitude = table.decimal(reading, "latitude", -90.0..=90.0);
     let longitude = table.decimal(reading, "longitude", -180.0..=180.0);
@@ -326,7 +368,8 @@ fn times<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRu
         follow_up_ms: secs("fall_follow_up_secs", 300..=3_600, 900),
         second_fall_ms: secs("second_fall_secs", 300..=7_200, 1_800),
     };
-    rules.reassurance = ReassuranceRules { centre_wait_ms: secs("centre_wait_secs", 5..=60, 30) };
+    rules.reassurance =
+        ReassuranceRules { centre_wait_ms: secs("centre_wait_secs", 5..=60, 30), ..ReassuranceRules::default() };
     table.finish(reading);
     let mut table = root.table(reading, "uplink");
     let outbox =

@@ -1,23 +1,26 @@
 //! The tokio driver around the loop: executes commands, reports completions, keeps no state of its own.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::Sender as JournalSender;
 use std::time::Duration;
 
 use protocol::ids::Incarnation;
-use protocol::stage::Stage;
 use protocol::topics;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::config::{GatewayConfig, IntakeConfig};
+use crate::contacts::ContactLine;
 use crate::engine::{Command, Completion, Engine, EngineConfig, Heard, Recovered, Verdict};
+use crate::gpio::{self, Bank};
 use crate::history::History;
-use crate::intake::embedded::{EmbeddedBroker, EmbeddedError};
-use crate::intake::external::ExternalPublisher;
-use crate::intake::{Announcement, INTAKE_QUEUE_MAX, Incoming, embedded, external};
+use crate::home::local_time::LocalTime;
+use crate::intake::embedded::EmbeddedError;
+use crate::intake::{Announcement, INTAKE_QUEUE_MAX, Incoming, Publisher, embedded, external};
 use crate::journal::{FsStorage, Journal, JournalError};
 use crate::journal_thread::{self, JournalRequest};
+use crate::reassure::Elder;
 use crate::status::{self, StatusRights};
 use crate::uplink::{CentreClient, UplinkError};
 
@@ -25,9 +28,6 @@ pub mod questions;
 
 /// A presence code holds for so long, milliseconds.
 const CODE_MS: i64 = 60_000;
-
-/// Most things to tell that wait for the broker; beyond it the oldest stage was overtaken anyway.
-const TELL_QUEUE_MAX: usize = 64;
 
 /// Longest wait for an orderly stop.
 const STOP_WAIT: Duration = Duration::from_secs(5);
@@ -71,22 +71,9 @@ pub enum DriverError {
     /// The way to the centre.
     #[error("the way to the centre could not be prepared")]
     Uplink(#[source] UplinkError),
-}
-
-/// Publishes in the home, through whichever broker there is.
-#[derive(Clone)]
-enum Publisher {
-    Embedded(EmbeddedBroker),
-    External(ExternalPublisher),
-}
-
-impl Publisher {
-    async fn publish(&self, announcement: Announcement) -> bool {
-        match self {
-            Self::Embedded(broker) => broker.publish(announcement).await,
-            Self::External(client) => client.publish(announcement),
-        }
-    }
+    /// The way to the contacts.
+    #[error("the way to the contacts could not be prepared")]
+    Contacts(#[source] reqwest::Error),
 }
 
 /// Random numbers of one start.
@@ -117,6 +104,9 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
     let (completions, mut completed) = mpsc::unbounded_channel();
     let journal = journal_thread::start(journal, history.clone(), completions.clone()).map_err(DriverError::Thread)?;
     let centre = CentreClient::new(config.gateway.clone(), &config.centre).map_err(DriverError::Uplink)?;
+    let contacts = ContactLine::new(config.gateway.clone(), config.contacts.clone()).map_err(DriverError::Contacts)?;
+    let wired = !(config.outputs.inputs.is_empty() && config.outputs.pins.is_empty());
+    let bank = if wired && !config.outputs.simulated { Bank::of_this_machine() } else { Bank::simulated() };
     let (intake, mut incoming) = mpsc::channel(INTAKE_QUEUE_MAX);
     let (questions, mut asked) = mpsc::channel(16);
 
@@ -142,7 +132,7 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
         .and_then(tokio::net::TcpListener::from_std)
         .map_err(|source| DriverError::Status { listen: config.status_listen, source })?;
     let rights = StatusRights::new(&listener, config.status_token.clone());
-    tokio::spawn(status::serve(listener, questions, history, rights, stop.clone()));
+    tokio::spawn(status::serve(listener, questions, history, rights, bank.simulated.clone(), stop.clone()));
     let publisher = match &config.intake {
         IntakeConfig::Embedded { listen, clients } => {
             let broker = embedded::start(*listen, clients.clone(), intake.clone()).await;
@@ -150,11 +140,13 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
         }
         IntakeConfig::External(broker) => Publisher::External(external::start(broker, intake.clone(), &stop)),
     };
+    gpio::input::start(config.outputs.inputs.clone(), &bank.pins, &intake, &stop);
     drop(intake);
 
-    let tells = tell_in_order(publisher.clone(), completions.clone());
     let mut driver = Driver {
-        tells,
+        elder: Elder::start(&config.outputs, &publisher, &bank.pins, &completions),
+        contacts: Arc::new(contacts),
+        local: None,
         journal,
         centre,
         publisher,
@@ -195,6 +187,7 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
         log(&completion);
         let now = clock.now();
         let commands = engine.step(&now, completion);
+        driver.local = engine.local_time(&now);
         driver.execute(commands);
         ready.beat(recorded, now.uptime_ms, &config);
         if driver.stopped || stop_deadline.is_some_and(|deadline| now.uptime_ms >= deadline) {
@@ -223,6 +216,10 @@ fn log(completion: &Completion) {
             }
         }
         Completion::Told { stage, shown } => tracing::info!(?stage, shown, "told the elder"),
+        Completion::Played { output, stage, outcome } => tracing::info!(output, ?stage, ?outcome, "an output told"),
+        Completion::Contacted { told, result } => {
+            tracing::warn!(contact = told.contact, attempt = told.attempt, ?result, "a contact was told");
+        }
         Completion::Heard(_)
         | Completion::Written { .. }
         | Completion::WriteFailed
@@ -271,7 +268,10 @@ struct Driver {
     centre: CentreClient,
     publisher: Publisher,
     completions: mpsc::UnboundedSender<Completion>,
-    tells: mpsc::Sender<(Stage, bool)>,
+    elder: Elder,
+    contacts: Arc<ContactLine>,
+    /// The home's own time of day, where it is known.
+    local: Option<LocalTime>,
     senders: BTreeMap<u64, oneshot::Sender<Verdict>>,
     next_token: u64,
     stopped: bool,
@@ -308,10 +308,10 @@ impl Driver {
                     let centre = self.centre.clone();
                     self.spawn(async move { Completion::Polled(centre.poll(path, after, wait_secs).await) });
                 }
-                Command::Tell { stage, again } => {
-                    if self.tells.try_send((stage, again)).is_err() {
-                        let _ = self.completions.send(Completion::Told { stage, shown: false });
-                    }
+                Command::Tell { stage, again } => self.elder.tell(stage, again, self.local),
+                Command::Contact(told) => {
+                    let contacts = Arc::clone(&self.contacts);
+                    self.spawn(async move { Completion::Contacted { told, result: contacts.send(&told).await } });
                 }
                 Command::Stop => self.stopped = true,
             }
@@ -344,20 +344,6 @@ impl Driver {
     }
 }
 
-/// One task publishes the stages, so that an older one never comes after a newer.
-fn tell_in_order(publisher: Publisher, completions: mpsc::UnboundedSender<Completion>) -> mpsc::Sender<(Stage, bool)> {
-    let (tells, mut queued) = mpsc::channel(TELL_QUEUE_MAX);
-    tokio::spawn(async move {
-        while let Some((stage, again)) = queued.recv().await {
-            let shown = publisher.publish(reassurance(stage, again)).await;
-            if completions.send(Completion::Told { stage, shown }).is_err() {
-                return;
-            }
-        }
-    });
-    tells
-}
-
 /// Makes a directory and what lies above it, readable by this user only; else a power cut could take
 /// the new directory away with what was recorded in it.
 fn private_dir(dir: &std::path::Path) -> std::io::Result<()> {
@@ -376,10 +362,4 @@ fn private_dir(dir: &std::path::Path) -> std::io::Result<()> {
         parent.sync_all()?;
     }
     Ok(())
-}
-
-/// What lamps, sirens and pages are told.
-fn reassurance(stage: Stage, again: bool) -> Announcement {
-    let payload = serde_json::json!({ "stage": stage, "zh": stage.zh(), "en": stage.en(), "again": again });
-    Announcement { topic: topics::REASSURANCE.to_owned(), payload: payload.to_string(), retain: true }
 }

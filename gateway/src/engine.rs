@@ -8,11 +8,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use protocol::downlink::DownlinkAnswer;
-use protocol::record::{Body, ChainHead, Delivery, Reassured, Record, Route, Stamp};
+use protocol::record::{Body, ChainHead, Delivery, Played, Reassured, Record, Route, Stamp};
 use protocol::stage::Stage;
 use protocol::uplink::UplinkAnswer;
 
 use crate::decode::Decoder;
+use crate::home::local_time::LocalTime;
 use crate::home::{Effect, Home, Input, Telling};
 use crate::jitter::Jitter;
 use crate::outbox::{Outbox, Post};
@@ -107,6 +108,12 @@ impl Engine {
             Completion::Polled(outcome) => self.polled(now, outcome, commands),
             Completion::Told { stage, shown } => self.record(now, None, Body::Reassured(Reassured { stage, shown })),
             Completion::TestAsked { device } => self.handle(now, None, &Input::TestAsked(&device), commands),
+            Completion::Played { output, stage, outcome } => {
+                self.record(now, None, Body::Played(Played { output, stage, outcome }));
+            }
+            Completion::Contacted { told, result } => {
+                self.handle(now, None, &Input::Contacted { told, result }, commands);
+            }
             Completion::Woken => self.handle(now, None, &Input::Woken, commands),
             Completion::Stopping => {
                 self.stopping = true;
@@ -151,9 +158,15 @@ impl Engine {
             self.record(now, delivery.cloned(), body);
             self.pending_urgent |= emergency;
         }
-        if let Some(Telling { stage, again }) = self.home.telling(&at) {
+        self.tell(&at, commands);
+    }
+
+    /// Tells the elder, and the contacts, what the state after the last record asks for.
+    fn tell(&mut self, at: &Stamp, commands: &mut Vec<Command>) {
+        if let Some(Telling { stage, again }) = self.home.telling(at) {
             commands.push(Command::Tell { stage, again });
         }
+        commands.extend(self.home.contacting(at).into_iter().map(Command::Contact));
     }
 
     /// Seals a record, folds it and queues it for the journal.
@@ -257,6 +270,8 @@ impl Engine {
         }
         if self.downlink.went_down(now, &self.limits) {
             self.record(now, None, Body::Link { up: false });
+            let at = self.stamp(now);
+            self.tell(&at, commands);
         }
         let slow = self.limits.write_slow_ms;
         if let Some(writing) = &mut self.writing
@@ -322,6 +337,11 @@ impl Engine {
     /// Every device heard or configured, for the installer.
     pub fn devices(&self, now: &Now) -> Vec<registry::DeviceLine> {
         self.registry.lines(&self.stamp(now), &self.home, &self.decoder)
+    }
+
+    /// The home's own time of day; none while the wall clock is not confirmed.
+    pub fn local_time(&self, now: &Now) -> Option<LocalTime> {
+        LocalTime::of(&self.stamp(now), self.home.rules().utc_offset_minutes)
     }
 
     /// Records sealed and not yet on their way to the disk.

@@ -47,3 +47,22 @@ pub struct Announcement {
     /// Whether the broker keeps it for later subscribers.
     pub retain: bool,
 }
+
+/// Publishes in the home, through whichever broker there is.
+#[derive(Clone)]
+pub enum Publisher {
+    /// The broker inside this gateway.
+    Embedded(embedded::EmbeddedBroker),
+    /// Somebody else's.
+    External(external::ExternalPublisher),
+}
+
+impl Publisher {
+    /// Publishes; returns whether the broker took it.
+    pub async fn publish(&self, announcement: Announcement) -> bool {
+        match self {
+            Self::Embedded(broker) => broker.publish(announcement).await,
+            Self::External(client) => client.publish(announcement),
+        }
+    }
+}

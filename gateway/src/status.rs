@@ -7,16 +7,17 @@
 
 use std::fmt::Write as _;
 
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use crate::driver::questions::{Answer, Question, ask};
+use crate::gpio::SimulatedPins;
 use crate::history::History;
 
 /// Most records of one history page.
@@ -52,6 +53,7 @@ struct Status {
     questions: mpsc::Sender<Question>,
     history: History,
     rights: StatusRights,
+    pins: Option<SimulatedPins>,
 }
 
 fn refused(why: &str) -> Response {
@@ -66,15 +68,20 @@ pub async fn serve(
     questions: mpsc::Sender<Question>,
     history: History,
     rights: StatusRights,
+    pins: Option<SimulatedPins>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let router = Router::new()
+    let mut router = Router::new()
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
         .route("/v1/history", get(latest))
         .route("/v1/devices", get(devices))
-        .route("/v1/test-press", post(test_press))
-        .with_state(Status { questions, history, rights });
+        .route("/v1/test-press", post(test_press));
+    // Driving a pin is pressing a button: only in memory, and only from this machine.
+    if pins.is_some() && rights.on_loopback {
+        router = router.route("/v1/pins", get(levels)).route("/v1/pins/{pin}", put(drive));
+    }
+    let router = router.with_state(Status { questions, history, rights, pins });
     let stopped = async move {
         let _ = stop.wait_for(|stop| *stop).await;
     };
@@ -102,7 +109,11 @@ async fn healthz(State(status): State<Status>) -> Response {
 async fn metrics(State(status): State<Status>) -> Response {
     match ask(&status.questions, Question::State).await {
         Ok(answer) => {
-            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], exposition(&answer)).into_response()
+            let mut text = exposition(&answer);
+            if let Some(pins) = &status.pins {
+                text.push_str(&pin_levels(pins));
+            }
+            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
         }
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
@@ -146,6 +157,41 @@ async fn latest(State(status): State<Status>, headers: HeaderMap, Query(query): 
     }
     let limit = query.limit.unwrap_or(100).min(HISTORY_MAX);
     Json(status.history.latest(limit).await).into_response()
+}
+
+/// The levels of simulated pins.
+async fn levels(State(status): State<Status>) -> Response {
+    let pins = status.pins.map(|pins| pins.levels()).unwrap_or_default();
+    let pins: Vec<_> = pins
+        .into_iter()
+        .map(|(pin, input, high)| {
+            serde_json::json!({ "pin": pin, "direction": if input { "in" } else { "out" }, "level": u8::from(high) })
+        })
+        .collect();
+    Json(pins).into_response()
+}
+
+#[derive(Deserialize)]
+struct Level {
+    level: u8,
+}
+
+/// Drives a simulated input.
+async fn drive(State(status): State<Status>, Path(pin): Path<u8>, Json(level): Json<Level>) -> StatusCode {
+    match status.pins {
+        Some(pins) if pins.drive(pin, level.level != 0) => StatusCode::NO_CONTENT,
+        Some(_) | None => StatusCode::NOT_FOUND,
+    }
+}
+
+fn pin_levels(pins: &SimulatedPins) -> String {
+    let name = "gateway_simulated_pin_high";
+    let mut text = format!("# HELP {name} 1 when a simulated GPIO pin is high.\n# TYPE {name} gauge\n");
+    for (pin, input, high) in pins.levels() {
+        let direction = if input { "in" } else { "out" };
+        let _ = writeln!(text, "{name}{{pin=\"{pin}\",direction=\"{direction}\"}} {}", u8::from(high));
+    }
+    text
 }
 
 /// The Prometheus text format.

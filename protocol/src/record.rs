@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Hash32, Incarnation, LocalKey};
 use crate::observation::{Kind, Reading};
 use crate::stage::Stage;
-use crate::trigger::{Reason, TriggerKind};
+use crate::trigger::{OrderClass, Reason, TriggerKind};
 use crate::visit::VisitRecord;
 
 /// Version of [`Body`]'s encoding. Fields are never reordered; a change is a new version.
@@ -206,6 +206,94 @@ pub struct Tested {
     pub step: TestStep,
 }
 
+/// What one output really did with a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Played {
+    /// The output, by its configured name.
+    pub output: String,
+    /// The stage.
+    pub stage: Stage,
+    /// What became of it.
+    pub outcome: PlayOutcome,
+}
+
+/// What became of a stage at one output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlayOutcome {
+    /// Shown, or spoken to its end.
+    Whole,
+    /// A newer stage came before it was spoken to its end.
+    CutShort,
+    /// There is no sound: only a line was written where nobody may have seen it.
+    Printed,
+    /// The output did not take it.
+    Failed,
+}
+
+/// The centre was not reached in time, so the home's contacts are told. No name or number stands here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ContactsCalled {
+    /// The call that has no receipt.
+    pub call: LocalKey,
+    /// What they are told of.
+    pub class: OrderClass,
+    /// How many contacts there are.
+    pub contacts: u8,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Where the rules of the home hold the elder to be, and whose motion it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// The elder is at home.
+    AtHome,
+    /// The elder is presumed out.
+    Away,
+    /// Something moved in a home presumed empty; it is not yet taken for the elder's return.
+    ReturnUnproven,
+    /// A visit no longer stills the elder's clock: motion is the elder's again.
+    VisitOver,
+}
+
+/// The rules of the home concluded something that no single message says.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Concluded {
+    /// What holds from now on.
+    pub standing: Standing,
+    /// The device or caregiver that it was concluded from.
+    pub device: String,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What came of telling one contact.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ContactTold {
+    /// What the contact was told of.
+    pub class: OrderClass,
+    /// Which contact, from 1.
+    pub contact: u8,
+    /// Which attempt, from 1.
+    pub attempt: u8,
+    /// What came of it.
+    pub result: ContactResult,
+}
+
+/// What came of one message to one contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContactResult {
+    /// The network or service took the message; whether anybody read it is not known.
+    Taken,
+    /// It was refused.
+    Refused,
+    /// Modem or service could not be reached, or did not answer in time.
+    Unreachable,
+}
+
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -245,6 +333,14 @@ pub enum Body {
     Restored(Restored),
     /// A test was asked for, ended or is due.
     Tested(Tested),
+    /// An output took a stage, or did not.
+    Played(Played),
+    /// The centre was not reached in time: the contacts are told.
+    ContactsCalled(ContactsCalled),
+    /// A contact was told, or could not be.
+    ContactTold(ContactTold),
+    /// The rules concluded where the elder is, or that a visit is over.
+    Concluded(Concluded),
 }
 
 /// Where a record goes and how soon it must be safe.
@@ -268,15 +364,19 @@ impl Body {
             | Self::Visit(_)
             | Self::SaidFine(_)
             | Self::Mains(_)
+            | Self::ContactsCalled(_)
+            | Self::ContactTold(_)
             // Known at the centre before the press that it covers.
             | Self::Tested(_) => Route::Emergency,
             Self::Started(_)
             | Self::Stopped
             | Self::Observed(_)
             | Self::Reassured(_)
+            | Self::Played(_)
             | Self::Resolved(_)
             | Self::Link { .. }
-            | Self::Restored(_) => Route::Routine,
+            | Self::Restored(_)
+            | Self::Concluded(_) => Route::Routine,
             Self::Delivered(_) | Self::DeviceListed(_) => Route::Local,
         }
     }

@@ -32,6 +32,43 @@ pub enum Stage {
     NotRecorded,
     /// The radio bridge is away: a press would not be heard.
     RadioLost,
+    /// A call has been open for long without reaching the centre; nobody else can be told.
+    StillNotConnected,
+    /// The same, and the home's contacts are being told.
+    ContactsCalled,
+    /// No call is open, and the centre has not been heard of for minutes.
+    LinkDown,
+}
+
+impl Stage {
+    /// Every stage, as it is configured and as its prompts are named.
+    pub const WORDS: &[(&str, Self)] = &[
+        ("quiet", Self::Quiet),
+        ("link_down", Self::LinkDown),
+        ("radio_lost", Self::RadioLost),
+        ("pre_alarm", Self::PreAlarm),
+        ("recorded", Self::Recorded),
+        ("not_recorded", Self::NotRecorded),
+        ("received", Self::Received),
+        ("taken", Self::Taken),
+        ("coming", Self::Coming),
+        ("here", Self::Here),
+        ("retracted", Self::Retracted),
+        ("leave_now", Self::LeaveNow),
+        ("not_connected", Self::NotConnected),
+        ("still_not_connected", Self::StillNotConnected),
+        ("contacts_called", Self::ContactsCalled),
+    ];
+
+    /// Its word in settings, file names and JSON.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, stage)| *stage == self).map_or("", |(word, _)| *word)
+    }
+
+    /// Whether it is told in passing: nobody waits for help.
+    pub fn is_routine(self) -> bool {
+        matches!(self, Self::Quiet | Self::LinkDown)
+    }
 }
 
 impl Stage {
@@ -50,6 +87,9 @@ impl Stage {
             Self::PreAlarm => "您还好吗?没事请按取消",
             Self::NotRecorded => "正在联系中心,本机未能保存",
             Self::RadioLost => "按钮暂时不通,有事请打电话",
+            Self::StillNotConnected => "系统一直不通,请打120,大声呼救",
+            Self::ContactsCalled => "系统不通,正在通知您的联系人,请打120",
+            Self::LinkDown => "与中心的连接断了",
         }
     }
 
@@ -68,6 +108,24 @@ impl Stage {
             Self::PreAlarm => "Are you all right? Press cancel if so",
             Self::NotRecorded => "Contacting the centre; not saved on this device",
             Self::RadioLost => "Buttons not working: use the telephone",
+            Self::StillNotConnected => "Still not connected: call 120 and shout for help",
+            Self::ContactsCalled => "Not connected: your contacts are being told, call 120",
+            Self::LinkDown => "No connection to the centre",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stage_has_the_word_that_its_json_has() {
+        for (word, stage) in Stage::WORDS {
+            assert_eq!(serde_json::to_value(stage).unwrap(), *word);
+            assert_eq!(stage.word(), *word);
+        }
+        let last = Stage::LinkDown as usize;
+        assert_eq!(Stage::WORDS.len(), last + 1, "a stage is missing from the list");
     }
 }

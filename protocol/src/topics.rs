@@ -12,5 +12,8 @@ pub const REASSURANCE: &str = "homecare/reassurance";
 /// The gateway publishes the home's rotating presence code here, for its display.
 pub const PRESENCE_CODE: &str = "homecare/presence-code";
 
+/// Begins the topics of inputs that are wired to the gateway itself; nobody may publish there.
+pub const WIRED: &str = "homecare/wired/";
+
 /// The elder's cancel for a running pre-alarm, for a button or page of the product's own.
 pub const CANCEL: &str = "homecare/cancel";

@@ -41,6 +41,21 @@ impl TriggerKind {
         }
     }
 
+    /// Queue priority of a trigger of this kind raised for `reason`: some reasons are more urgent than their kind.
+    pub fn priority_for(self, reason: Reason) -> u8 {
+        if matches!(reason, Reason::NoContact | Reason::BathroomTooLong) {
+            self.priority().min(1)
+        } else {
+            self.priority()
+        }
+    }
+
+    /// Why a pre-alarm of this kind raises at its end, begun for `reason`: of a quiet home that reason is
+    /// what a dispatcher needs, of a fall that nobody cancelled it.
+    pub fn reason_at_end(self, reason: Reason) -> Reason {
+        if self == Self::Inactivity { reason } else { Reason::PreAlarmNotCancelled }
+    }
+
     /// Whether it joins the home's open emergency order; fire and gas open an order of their own.
     pub fn class(self) -> OrderClass {
         match self {
@@ -122,4 +137,34 @@ pub enum Reason {
     GatewaySilent,
     /// A button was not proven by a press within a month.
     ProofOverdue,
+    /// A call had no receipt of the centre in time.
+    CentreNotReached,
+    /// No sign of life for longer than this home may be quiet at this hour.
+    NoSignOfLife,
+    /// Nothing by the end of the morning's window.
+    NothingByMorning,
+    /// Presumed out, and not back by when this elder is.
+    OutTooLong,
+    /// One sensor alone has spoken for too long to be taken for life: it cannot be told how the elder is.
+    OneSensorAlone,
+    /// In the bathroom for too long.
+    BathroomTooLong,
+    /// In bed for too long.
+    BedTooLong,
+    /// A quiet home was raised, and there has been no contact with the elder since.
+    NoContact,
+    /// The elder moved about, which answers a pre-alarm.
+    SignOfLife,
+    /// The exit door, the last motion near it, then quiet: presumed out.
+    LeftByExitDoor,
+    /// Somebody came in by the exit door, or several sensors see life: at home again.
+    CameHome,
+    /// One sensor spoke in an empty home and the exit door did not: not yet taken for a return.
+    LoneSensorInEmptyHome,
+    /// The caregiver's planned time is over.
+    PlanOver,
+    /// Somebody left by the exit door during the visit.
+    CaregiverLeft,
+    /// A visit lasts longer than the clock of the elder may stand still.
+    VisitTooLong,
 }

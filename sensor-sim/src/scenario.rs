@@ -31,8 +31,8 @@ pub(crate) fn only_the_world(act: &str) -> String {
 pub struct Scenario {
     /// The devices of the home, in the order written.
     pub home: Vec<HomeDevice>,
-    /// What is special about the home, in the order written.
-    pub rules: Vec<HomeRule>,
+    /// Settings of the gateway that differ from its defaults, as written; whoever runs the gateway reads them.
+    pub rules: Option<String>,
     /// Time of day at which it starts; that of the first step where it has one, else 08:00.
     pub starts_at: Duration,
     /// The steps, none earlier than the one before.
@@ -51,17 +51,6 @@ impl Scenario {
     pub fn devices(&self, seed: u64) -> Vec<Device> {
         self.home.iter().map(|entry| entry.device(seed)).collect()
     }
-}
-
-/// Something special about a home: a line `rule …` among its devices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HomeRule {
-    /// `check_in 09:00`: a timed check-in at this minute of the day.
-    CheckIn(u16),
-    /// `lives_alone`: nobody else lives there.
-    LivesAlone,
-    /// `high_risk`: the elder depends on a device.
-    HighRisk,
 }
 
 /// One device of the home.
@@ -297,6 +286,12 @@ pub enum WorldAct {
 pub enum Deed {
     /// Takes it.
     Claims,
+    /// Gives it back.
+    Releases,
+    /// Says that the responder cannot come.
+    Withdraws,
+    /// Knows that help is in the home.
+    Confirms,
     /// Sends a responder.
     Dispatches(String),
     /// Writes a note.

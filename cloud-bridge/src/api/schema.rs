@@ -62,7 +62,8 @@ described! {
         /// The MQTT delivery it was made from.
         #[schema(value_type = Option<Object>)]
         delivery: Option<()>,
-        /// What it says: one of started, stopped, observed, trigger, pre_alarm, cancelled, visit, reassured, link.
+        /// What it says: one of started, stopped, observed, trigger, pre_alarm, cancelled, visit, reassured,
+        /// link, played, contacts_called, contact_told.
         #[schema(value_type = Object)]
         body: (),
         /// Hash of the record before it, 64 hexadecimal digits.

@@ -2,7 +2,7 @@
 //! and ring again. A pre-alarm and the trigger that it became are one press.
 
 use protocol::ids::{LocalKey, WorkOrderId};
-use protocol::record::{Reassured, Trigger};
+use protocol::record::Trigger;
 use protocol::trigger::{OrderClass, Reason};
 
 use super::effect::{Effects, FeedKind, Notice, NoticeBody, PreAlarmNotice, TestNotice};
@@ -113,7 +113,7 @@ impl Dispatch {
     pub(super) fn raise(&mut self, raise: Raise<'_>, fx: &mut Effects) -> WorkOrderId {
         let Raise { opened_by, record, trigger, late_ms, occurred_at_ms, by } = raise;
         let call_back = late_ms.filter(|age| *age > CALL_BACK_AGE_MS);
-        let natural = trigger.kind.priority();
+        let natural = trigger.kind.priority_for(trigger.reason);
         let priority = if call_back.is_some() { natural.max(CALL_BACK_PRIORITY) } else { natural };
         let origin = Origin::of(record, trigger, late_ms);
         let late = late_ms.is_some();
@@ -162,10 +162,10 @@ impl Dispatch {
         Some(other.id.clone())
     }
 
-    pub(super) fn reassured(&mut self, arrival: &Arrival, reassured: &Reassured, fx: &mut Effects) {
+    /// What the home told the elder or the contacts, on the order that it was most likely about.
+    pub(super) fn told(&mut self, arrival: &Arrival, what: What, fx: &mut Effects) {
         let danger = |order: &&WorkOrder| matches!(order.class, OrderClass::Emergency | OrderClass::FireGas);
         let Some(order) = self.orders.values().filter(danger).min_by_key(|order| order.priority) else { return };
-        let what = What::Told { stage: reassured.stage, shown: reassured.shown };
         fx.note(&order.id, Some(arrival.occurred_at(fx.now())), Actor::Home, what);
     }
 }

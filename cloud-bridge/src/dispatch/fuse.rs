@@ -21,6 +21,8 @@ pub const FUSE_AFTER_ARRIVAL_MS_MIN: u64 = 2_000;
 pub struct Alarm {
     /// What will be raised.
     pub kind: TriggerKind,
+    /// Why, once the fuse has burnt down.
+    pub reason: Reason,
     /// The device.
     pub device: String,
     /// The decoder's name for the message key.
@@ -98,9 +100,10 @@ impl Dispatch {
         let left = pre_alarm.fuse_ms.saturating_sub(arrival.age_ms.unwrap_or(0));
         let left = left.max(FUSE_AFTER_ARRIVAL_MS_MIN.min(pre_alarm.fuse_ms));
         let due_ms = fx.now().saturating_add(i64::try_from(left).unwrap_or(i64::MAX));
-        let PreAlarm { kind, device, key: message_key, room, reason: _, fuse_ms: _ } = pre_alarm;
+        let PreAlarm { kind, device, key: message_key, room, reason, fuse_ms: _ } = pre_alarm;
         let alarm = Alarm {
             kind,
+            reason: kind.reason_at_end(reason),
             device,
             key: message_key,
             room,
@@ -148,7 +151,7 @@ impl Dispatch {
                 device: alarm.device,
                 key: alarm.key,
                 room: alarm.room,
-                reason: Reason::PreAlarmNotCancelled,
+                reason: alarm.reason,
                 follows: None,
                 test: false,
             };

@@ -941,3 +941,32 @@ fn a_delivery_said_again_to_a_gateway_that_forgot_it_rings_again_and_counts_once
     assert!(play.out.contains("presses 2") && !play.out.contains("presses 3"), "{}", play.out);
     assert!(play.out.contains("confirmed_by_gateway"), "{}", play.out);
 }
+
+#[test]
+fn a_quiet_home_is_raised_for_its_own_reason_and_becomes_urgent_without_contact() {
+    let mut play = Play::new();
+    let quiet = PreAlarm {
+        kind: TriggerKind::Inactivity,
+        device: "kitchen".into(),
+        key: "quiet".into(),
+        room: None,
+        reason: Reason::NoSignOfLife,
+        fuse_ms: 300_000,
+    };
+    play.record("pre-alarm #1, a quiet home", 1, Some(0), Body::PreAlarm(quiet)).at(300).due();
+    play.at(301).trigger(2, TriggerKind::Inactivity, Reason::NoSignOfLife, Some(1));
+    play.at(1_200).trigger(3, TriggerKind::Inactivity, Reason::NoContact, Some(1));
+    play.tells(expect![[r#"
+        0s pre-alarm #1, a quiet home
+        300s deadline: fuse of #1 ends at 300s
+            A timeline Centre opened Inactivity NoSignOfLife (300s ago)
+            A v1 open P2 stage Received presses 1 owner -
+            feed workorder.opened ring
+        301s trigger #2 Inactivity follows #1
+            A timeline Home confirmed_by_gateway { record: LocalKey { incarnation: Incarnation(1), seq: 2 }, reason: NoSignOfLife }
+        1200s trigger #3 Inactivity follows #1
+            A timeline Home joined Inactivity NoContact
+            A v2 open P1 stage Received presses 2 owner -
+            feed workorder.updated ring
+    "#]]);
+}

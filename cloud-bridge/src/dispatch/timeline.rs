@@ -1,7 +1,7 @@
 //! The timeline of a work order: append-only, each entry with who, what and two clocks.
 
 use protocol::ids::{LocalKey, WorkOrderId};
-use protocol::record::Trigger;
+use protocol::record::{ContactResult, PlayOutcome, Trigger};
 use protocol::stage::Stage;
 use protocol::trigger::{Reason, TriggerKind};
 use protocol::visit::{Grade, VisitException};
@@ -130,6 +130,31 @@ pub enum What {
         /// Whether the output took it.
         shown: bool,
     },
+    /// What one output in the home really did with a stage.
+    Played {
+        /// The output.
+        output: String,
+        /// The stage.
+        stage: Stage,
+        /// What became of it.
+        outcome: PlayOutcome,
+    },
+    /// The home could not reach the centre and began to tell its contacts.
+    ContactsCalled {
+        /// How many.
+        contacts: u8,
+        /// Why.
+        reason: Reason,
+    },
+    /// One message to one contact.
+    ContactTold {
+        /// Which contact, from 1.
+        contact: u8,
+        /// Which attempt, from 1.
+        attempt: u8,
+        /// What came of it.
+        result: ContactResult,
+    },
     /// A note.
     Note {
         /// Its text.
@@ -192,6 +217,9 @@ impl What {
             Self::CheckInToConfirm { .. } => "check_in_to_confirm",
             Self::CheckedOut { .. } => "checked_out",
             Self::Told { .. } => "told",
+            Self::Played { .. } => "played",
+            Self::ContactsCalled { .. } => "contacts_called",
+            Self::ContactTold { .. } => "contact_told",
             Self::Note { .. } => "note",
             Self::Closed { .. } => "closed",
         }

@@ -67,6 +67,11 @@ fn detail(what: &What) -> Value {
         }
         What::CheckedOut { caregiver, outcome } => json!({ "caregiver": caregiver, "outcome": outcome }),
         What::Told { stage, shown } => json!({ "stage": stage, "shown": shown }),
+        What::Played { output, stage, outcome } => json!({ "output": output, "stage": stage, "outcome": outcome }),
+        What::ContactsCalled { contacts, reason } => json!({ "contacts": contacts, "reason": reason }),
+        What::ContactTold { contact, attempt, result } => {
+            json!({ "contact": contact, "attempt": attempt, "result": result })
+        }
         What::Note { text } => json!({ "text": text }),
         What::Closed { code, outcome, note } => {
             json!({ "code": code.as_str(), "outcome": outcome.map(|outcome| outcome.as_str()), "note": note })

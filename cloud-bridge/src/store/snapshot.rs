@@ -118,6 +118,8 @@ enum LifeStateSnapshot {
     Burning {
         due_ms: i64,
         kind: TriggerKind,
+        #[serde(default = "not_cancelled")]
+        reason: Reason,
         device: String,
         key: String,
         room: Option<String>,
@@ -291,11 +293,16 @@ fn order_in(order: OrderSnapshot) -> Result<WorkOrder, StoreError> {
     })
 }
 
+/// What every fuse said at its end before it carried a reason of its own.
+fn not_cancelled() -> Reason {
+    Reason::PreAlarmNotCancelled
+}
+
 fn life_out((key, life): (&LocalKey, &Lifecycle)) -> LifeSnapshot {
     let state = match life.state.clone() {
         LifeState::Burning { due_ms, alarm } => {
-            let Alarm { kind, device, key, room, late_ms, occurred_at_ms } = alarm;
-            LifeStateSnapshot::Burning { due_ms, kind, device, key, room, late_ms, occurred_at_ms }
+            let Alarm { kind, reason, device, key, room, late_ms, occurred_at_ms } = alarm;
+            LifeStateSnapshot::Burning { due_ms, kind, reason, device, key, room, late_ms, occurred_at_ms }
         }
         LifeState::Cancelled { device } => LifeStateSnapshot::Cancelled { device },
         LifeState::Raised { order, confirmed } => LifeStateSnapshot::Raised { order, confirmed },
@@ -305,8 +312,8 @@ fn life_out((key, life): (&LocalKey, &Lifecycle)) -> LifeSnapshot {
 
 fn life_in(life: LifeSnapshot) -> (LocalKey, Lifecycle) {
     let state = match life.state {
-        LifeStateSnapshot::Burning { due_ms, kind, device, key, room, late_ms, occurred_at_ms } => {
-            LifeState::Burning { due_ms, alarm: Alarm { kind, device, key, room, late_ms, occurred_at_ms } }
+        LifeStateSnapshot::Burning { due_ms, kind, reason, device, key, room, late_ms, occurred_at_ms } => {
+            LifeState::Burning { due_ms, alarm: Alarm { kind, reason, device, key, room, late_ms, occurred_at_ms } }
         }
         LifeStateSnapshot::Cancelled { device } => LifeState::Cancelled { device },
         LifeStateSnapshot::Raised { order, confirmed } => LifeState::Raised { order, confirmed },

@@ -47,12 +47,13 @@ fn clients<'t>(reading: &mut Reading<'t>, mqtt: &mut Table<'t>) -> Vec<ClientRig
             let line = table.line_of(key);
             let name = table.key(key);
             let filters = table.texts(reading, key).unwrap_or_default();
-            let own = [topics::REASSURANCE, topics::PRESENCE_CODE];
-            for filter in filters
-                .iter()
-                .filter(|filter| key == "publish" && own.iter().any(|own| topic_filter::matches(filter, own)))
-            {
-                reading.note(line, &name, format!("`{filter}` covers what the gateway alone may say to the elder"));
+            let wired = format!("{}x", topics::WIRED);
+            let own = [topics::REASSURANCE, topics::PRESENCE_CODE, &wired];
+            for filter in filters.iter().filter(|filter| {
+                key == "publish"
+                    && (own.iter().any(|own| topic_filter::matches(filter, own)) || filter.starts_with(topics::WIRED))
+            }) {
+                reading.note(line, &name, format!("`{filter}` covers what the gateway alone may say"));
             }
             for filter in filters.iter().filter(|filter| !topic_filter::is_valid(filter)) {
                 reading.note(line, &name, format!("`{filter}` is not an MQTT topic filter"));

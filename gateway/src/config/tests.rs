@@ -35,6 +35,7 @@ fn the_example_is_good_and_says_what_its_comments_promise() {
     assert_eq!((rules.hazard, rules.proof), (defaults.hazard, defaults.proof));
     assert_eq!((rules.supervision, &rules.check_in), (defaults.supervision, &defaults.check_in));
     assert_eq!((config.rules.fall, config.rules.reassurance), (FallRules::default(), ReassuranceRules::default()));
+    assert_eq!(config.rules.daily_life, crate::home::daily_life::DailyLifeRules::default());
     let defaults = (EngineLimits::default(), OutboxTimes::default(), JournalLimits::default());
     assert_eq!((config.limits, config.outbox, config.journal), defaults);
     assert!(config.rules.visit.home.is_some() && config.rules.visit.code_secret.is_some());
@@ -81,6 +82,28 @@ fn a_short_secret_is_refused() {
 }
 
 #[test]
+fn the_rules_of_a_day_stay_within_what_is_safe() {
+    let wrong = "[inactivity]\nlearned_hours_max = 14\nfalse_alarms_a_year = 0\nwindow_from = \"11:00\"\n\
+         [away]\nuntil = \"12:00\"\n[caregiver]\nvisit_minutes_max = 600\n\
+         [dwell]\nbathroom_prompt_minutes = 40\nbathroom_minutes = 40\n\
+         [[holiday]]\nfirst_day = \"2026-12-24\"\n[[holiday]]\nfirst_day = \"24.12.\"\nlast_day = \"2026-12-27\"\n";
+    check(
+        &format!("{GOOD}{wrong}"),
+        expect![[r#"
+        line 12: inactivity.window_until: the window ends between 06:00 and 14:00, and begins before
+        line 13: inactivity.learned_hours_max: 14 is outside 8–12; the default is 12
+        line 14: inactivity.false_alarms_a_year: 0 is outside 1–48; the default is 12
+        line 17: away.until: is before 16:00; by then most elders are still out, and every day would bring a call
+        line 19: caregiver.visit_minutes_max: 600 is outside 30–240; the default is 240
+        line 21: dwell.bathroom_prompt_minutes: the elder is asked before it becomes an alarm: `bathroom_prompt_minutes` must be the smaller
+        line 23: holiday[1].first_day: first_day and last_day are both needed
+        line 25: holiday[2].first_day: first_day and last_day are both needed
+        line 26: holiday[2].first_day: `24.12.` is no date such as 2026-12-24
+    "#]],
+    );
+}
+
+#[test]
 fn an_offset_from_utc_that_no_place_has_is_refused() {
     check(
         &format!("{GOOD}[home]\nutc_offset_minutes = -721\n"),
@@ -109,7 +132,7 @@ fn an_unknown_role_a_doubled_device_and_a_misspelt_key_are_told_together() {
     check(
         &format!("{GOOD}\n[[device]]\nname = \"a\"\nrole = \"sus\"\n[[device]]\nname = \"a\"\nrom = \"hall\"\n"),
         expect![[r#"
-            line 15: device[1].role: `sus` is not one of sos, assistance, im_fine, fall, motion, presence, door, exit_door, bed, water, smoke, gas, co, vibration, mains, ignore
+            line 15: device[1].role: `sus` is not one of sos, assistance, im_fine, fall, motion, presence, door, exit_door, bed, water, smoke, gas, co, vibration, mains, tamper, battery, ignore
             line 17: device[2].name: `a` is configured twice
             line 18: device[2].rom: is not a known key; did you mean `room`?
         "#]],
@@ -201,6 +224,45 @@ fn a_second_press_of_an_sos_device_cannot_be_given_another_meaning() {
 }
 
 #[test]
+fn the_example_tells_the_elder_and_the_contacts_as_its_comments_say() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/home.toml")).unwrap();
+    // What is commented out there must be good as well.
+    let gpio = text.split("# [gpio]").nth(1).unwrap().split("\n\n").next().unwrap();
+    let gpio = format!("[gpio]{}", gpio.replace("\n# ", "\n"));
+    let modem = text.split("# [contacts.modem]").nth(1).unwrap().split("\n\n").next().unwrap();
+    let modem = format!("[contacts.modem]{}", modem.replace("\n# ", "\n"));
+    let config = GatewayConfig::read(&format!("{text}\n{gpio}\n{modem}")).unwrap();
+    let voice = config.outputs.voice.unwrap();
+    assert_eq!((voice.volume_percent, voice.soft_percent), (100, 20));
+    let silent = config.outputs.silent.unwrap();
+    assert!(silent.covers(23 * 60) && silent.covers(60) && !silent.covers(12 * 60) && !silent.covers(7 * 60));
+    assert_eq!(config.outputs.devices[0].topic, "zigbee2mqtt/hall siren/set");
+    assert_eq!((config.rules.contacts.contacts, config.contacts.ways.len()), (1, 2));
+    assert_eq!(config.rules.contacts, crate::home::contacts::ContactRules { contacts: 1, ..Default::default() });
+    let [cord, mains] = &config.outputs.inputs[..] else { panic!("two inputs") };
+    assert_eq!(cord.contacts, crate::gpio::wire::Contacts::Supervised);
+    assert_eq!((mains.role(), config.decoder.rules.len()), (Role::Mains, 2 + 2 + 1));
+    assert_eq!(config.outputs.pins[0].stages.len(), 1);
+}
+
+#[test]
+fn a_pin_used_twice_or_out_of_range_is_refused_with_its_line() {
+    let gpio = "[gpio]\n[[gpio.input]]\nname = \"cord\"\nkind = \"sos\"\npin = 17\nsupervise_pin = 17\n\
+                [[gpio.output]]\nname = \"cord\"\nkind = \"lamp\"\npin = 40\n[[gpio.input]]\nname = \"x\"\n";
+    check(
+        &format!("{GOOD}\n{gpio}"),
+        expect![[r#"
+        line 13: gpio.name: `cord` (number 2) is a name given twice
+        line 18: gpio.input[1].supervise_pin: GPIO 17 is used by gpio.input[1].pin already
+        line 22: gpio.output[1].pin: 40 is outside 0–27; the default is 0
+        line 22: gpio.output[1].pin: GPIO 0 is used by gpio.input[2].pin already
+        line 23: gpio.input[2].kind: is required: sos, mains or battery_low
+        line 23: gpio.input[2].pin: is required: the BCM number of the contact's pin, 0–27
+    "#]],
+    );
+}
+
+#[test]
 fn check_ins_are_times_of_day_well_apart_and_at_most_five() {
     check(
         &format!("{GOOD}\n[check_in]\ntimes = [\"9:00\", \"09:30\", \"10:00\", \"24:00\"]\nwindow_minutes = 5\n"),
@@ -210,6 +272,24 @@ fn check_ins_are_times_of_day_well_apart_and_at_most_five() {
             line 14: check_in.times: two times lie less than 60 minutes apart
             line 15: check_in.window_minutes: 5 is outside 30–360; the default is 120
         "#]],
+    );
+}
+
+#[test]
+fn outputs_that_cannot_work_are_refused() {
+    let outputs = "[[output]]\ndevice = \"a\"\nkind = \"bell\"\n[output.stages]\ncoming = \"on\"\nleft = \"{}\"\n\
+                   [[output]]\ndevice = \"voice\"\nkind = \"lamp\"\n[voice]\nvolume_percent = 5\nsilent_from = \"25:00\"\n";
+    check(
+        &format!("{GOOD}\n{outputs}"),
+        expect![[r#"
+        line 15: output[1].kind: `bell` is not one of siren, alarm_siren, lamp, plug, pad
+        line 15: output[1].kind: is required: siren, alarm_siren, lamp, plug, pad
+        line 17: output[1].stages.coming: is not JSON: expected value at line 1 column 1
+        line 18: output[1].stages.left: is not a known key; did you mean `here`?
+        line 19: output[2].name: `voice` is the name of another output
+        line 23: voice.volume_percent: 5 is outside 30–100; the default is 100
+        line 24: voice.silent_from: `25:00` is not a time of day such as 22:30
+    "#]],
     );
 }
 
@@ -226,5 +306,37 @@ fn watching_values_outside_their_safe_range_are_refused() {
             line 19: test.presses: 9 is outside 1–3; the default is 3
             line 21: status.token: needs at least 32 printable ASCII characters, made at random
         "#]],
+    );
+}
+
+#[test]
+fn contacts_that_cannot_be_told_are_refused_without_naming_a_number() {
+    let contacts = "[contacts]\nnumbers = [\"13800138000\", \"my daughter\", \"120\"]\n[contacts.http]\nurl = \"sms\"\n\
+                    headers = [\"token\"]\nbody = \"{number}\"\n";
+    check(
+        &format!("{GOOD}\n{contacts}"),
+        expect![[r#"
+        line 14: contacts.numbers: 3 numbers; at most 2 contacts are told
+        line 14: contacts.numbers: number 2 is not written as +8613800138000 or 13800138000
+        line 15: contacts.http.body: neither url nor body has {text} in it
+        line 16: contacts.http.url: is not an address; write https://… with {number} and {text} where they belong
+        line 17: contacts.http.headers: a header is written `Name: value`
+    "#]],
+    );
+    check(
+        &format!("{GOOD}\n[contacts]\nnumbers = [\"120\"]\n"),
+        expect![[r#"
+        line 13: contacts.numbers: numbers need [contacts.http] or [contacts.modem], and these need numbers
+    "#]],
+    );
+}
+
+#[test]
+fn no_client_may_speak_for_a_wired_cord() {
+    check(
+        &GOOD.replace("zigbee2mqtt/#\"]", "homecare/wired/bath cord\"]"),
+        expect![[r#"
+        line 10: mqtt.client[1].publish: `homecare/wired/bath cord` covers what the gateway alone may say
+    "#]],
     );
 }

@@ -41,6 +41,10 @@ pub enum Role {
     Ignore,
     /// An input that tells whether the home has mains supply.
     Mains,
+    /// A contact that is active while a case is open or a wire is faulty.
+    Tamper,
+    /// A contact that is active while a battery is low.
+    Battery,
 }
 
 impl Role {
@@ -61,6 +65,8 @@ impl Role {
         ("co", Self::Co),
         ("vibration", Self::Vibration),
         ("mains", Self::Mains),
+        ("tamper", Self::Tamper),
+        ("battery", Self::Battery),
         ("ignore", Self::Ignore),
     ];
 
@@ -80,6 +86,8 @@ impl Role {
             Self::Co => Some(Kind::Co),
             Self::Vibration => Some(Kind::Vibration),
             Self::Mains => Some(Kind::Mains),
+            Self::Tamper => Some(Kind::Tamper),
+            Self::Battery => Some(Kind::Battery),
             Self::Ignore => None,
         }
     }

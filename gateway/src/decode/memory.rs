@@ -180,12 +180,16 @@ impl Memory {
             | Body::Cancelled(_)
             | Body::Visit(_)
             | Body::Reassured(_)
+            | Body::Played(_)
+            | Body::ContactsCalled(_)
+            | Body::ContactTold(_)
             | Body::Resolved(_)
             | Body::Link { .. }
             | Body::Delivered(_)
             | Body::SaidFine(_)
             | Body::Restored(_)
-            | Body::Tested(_) => {}
+            | Body::Tested(_)
+            | Body::Concluded(_) => {}
         }
     }
 
@@ -297,6 +301,7 @@ fn observed_by(kind: TriggerKind, reason: Reason) -> Option<(Kind, Reading)> {
         | Reason::PowerLostDuringPreAlarm
         | Reason::ElderCancelled
         | Reason::DeviceSilent
+        | Reason::CentreNotReached
         | Reason::CheckInMissed
         | Reason::CheckInMissedClockUnknown
         | Reason::RadioBridgeSilent
@@ -305,7 +310,21 @@ fn observed_by(kind: TriggerKind, reason: Reason) -> Option<(Kind, Reading)> {
         | Reason::MainsLost
         | Reason::MainsLostLong
         | Reason::GatewaySilent
-        | Reason::ProofOverdue => return None,
+        | Reason::ProofOverdue
+        | Reason::NoSignOfLife
+        | Reason::NothingByMorning
+        | Reason::OutTooLong
+        | Reason::OneSensorAlone
+        | Reason::BathroomTooLong
+        | Reason::BedTooLong
+        | Reason::NoContact
+        | Reason::SignOfLife
+        | Reason::LeftByExitDoor
+        | Reason::CameHome
+        | Reason::LoneSensorInEmptyHome
+        | Reason::PlanOver
+        | Reason::CaregiverLeft
+        | Reason::VisitTooLong => return None,
     }
     let kind = match kind {
         TriggerKind::Sos => Kind::Sos,

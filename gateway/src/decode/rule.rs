@@ -176,6 +176,8 @@ impl GenericRule {
         match (kind, happening) {
             (Kind::Contact, true) => Some(Reading::Open),
             (Kind::Contact, false) => Some(Reading::Closed),
+            (Kind::Battery, true) => Some(Reading::Low),
+            (Kind::Battery, false) => Some(Reading::Normal),
             (_, true) => Some(Reading::Active),
             (_, false) if self.momentary => None,
             (_, false) => Some(Reading::Clear),

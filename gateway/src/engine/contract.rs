@@ -5,12 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use protocol::downlink::DownlinkAnswer;
 use protocol::ids::Hash32;
-use protocol::record::{Record, Stamp};
+use protocol::record::{ContactResult, PlayOutcome, Record, Stamp};
 use protocol::stage::Stage;
 use protocol::uplink::UplinkAnswer;
 
 use crate::decode::DecoderConfig;
 use crate::home::HomeRules;
+use crate::home::contacts::Contacting;
 use crate::outbox::OutboxTimes;
 
 /// What the loop is told at start.
@@ -181,6 +182,22 @@ pub enum Completion {
         /// The device.
         device: String,
     },
+    /// One named output took a stage, or did not.
+    Played {
+        /// The output.
+        output: String,
+        /// The stage.
+        stage: Stage,
+        /// What became of it.
+        outcome: PlayOutcome,
+    },
+    /// What came of a message to a contact.
+    Contacted {
+        /// The message.
+        told: Contacting,
+        /// What came of it.
+        result: ContactResult,
+    },
     /// A deadline may have passed.
     Woken,
     /// The program is asked to stop.
@@ -240,6 +257,8 @@ pub enum Command {
         /// Whether it repeats the last one.
         again: bool,
     },
+    /// Send this message to a contact; every one is answered with [`Completion::Contacted`].
+    Contact(Contacting),
     /// Everything is written: the program may end.
     Stop,
 }

@@ -21,11 +21,20 @@ pub struct Downlink {
     failures: u32,
     heard_ms: Option<u64>,
     up: bool,
+    /// The link was told to be down.
+    told_down: bool,
+    /// When this run began to ask, milliseconds of uptime.
+    started_ms: u64,
     /// The centre's wall clock minus this machine's uptime, and the boot it was learned in.
     centre_wall: Option<(u64, i64)>,
 }
 
 impl Downlink {
+    /// Nothing heard yet by a run that begins at `now_ms`.
+    pub fn starting(now_ms: u64) -> Self {
+        Self { started_ms: now_ms, ..Self::default() }
+    }
+
     /// The version to ask after, when a poll is due; it then counts as asked.
     pub fn poll_due(&mut self, now_ms: u64) -> Option<u64> {
         if self.asked_ms.is_some() || now_ms < self.retry_ms {
@@ -53,6 +62,7 @@ impl Downlink {
         self.after = answer.next;
         self.failures = 0;
         self.heard_ms = Some(now.uptime_ms);
+        self.told_down = false;
         self.centre_wall = Some((now.boot, answer.server_time_ms.saturating_sub_unsigned(now.uptime_ms)));
         !std::mem::replace(&mut self.up, true)
     }
@@ -67,8 +77,13 @@ impl Downlink {
 
     /// Whether the link has just gone down for want of an answer.
     pub fn went_down(&mut self, now: &Now, limits: &EngineLimits) -> bool {
-        let silent = self.heard_ms.is_some_and(|heard| now.uptime_ms >= heard + limits.link_down_ms);
-        self.up && silent && std::mem::replace(&mut self.up, false)
+        let since_ms = self.heard_ms.unwrap_or(self.started_ms);
+        let newly = !self.told_down && now.uptime_ms >= since_ms + limits.link_down_ms;
+        if newly {
+            self.told_down = true;
+            self.up = false;
+        }
+        newly
     }
 
     /// Whether the centre answers.
@@ -87,7 +102,8 @@ impl Downlink {
     /// When a poll or the link's end is due, milliseconds of uptime.
     pub fn next_deadline_ms(&self, limits: &EngineLimits) -> Option<u64> {
         let poll = self.asked_ms.is_none().then_some(self.retry_ms);
-        let down = self.heard_ms.filter(|_| self.up).map(|heard| heard + limits.link_down_ms);
+        let since_ms = self.heard_ms.unwrap_or(self.started_ms);
+        let down = (!self.told_down).then_some(since_ms + limits.link_down_ms);
         poll.into_iter().chain(down).min()
     }
 }

@@ -60,7 +60,7 @@ impl Engine {
             home,
             chain: ChainHead { incarnation, next_seq: recovered.last_seq + 1, hash: recovered.hash },
             outbox,
-            downlink: Downlink::default(),
+            downlink: Downlink::starting(now.uptime_ms),
             deliveries: engine_deliveries,
             registry: Registry::default(),
             counters,

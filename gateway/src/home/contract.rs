@@ -2,10 +2,11 @@
 
 use protocol::downlink::OrderProgress;
 use protocol::observation::Observation;
-use protocol::record::Body;
+use protocol::record::{Body, ContactResult};
 use protocol::stage::Stage;
 use protocol::trigger::Reason;
 
+use super::contacts::Contacting;
 use super::supervision::silence::Power;
 use crate::decode::VisitMessage;
 
@@ -48,6 +49,13 @@ pub enum Input<'a> {
         /// How long it holds, milliseconds.
         lease_ms: u64,
     },
+    /// What came of a message to a contact.
+    Contacted {
+        /// The message.
+        told: Contacting,
+        /// What came of it.
+        result: ContactResult,
+    },
     /// A device of the home spoke, whatever it said; not journaled.
     DeviceHeard {
         /// The device.
@@ -88,10 +96,24 @@ pub enum Deadline {
     FallWarningEnds,
     /// A cancelled fall was followed by stillness.
     FallFollowUpEnds,
+    /// Quiet after the exit door: presumed out.
+    PresumedOut,
+    /// A quiet or an absence is too long.
+    QuietTooLong,
+    /// There was no contact after an inactivity alarm.
+    NoContact,
+    /// A stay in bathroom or bed is too long.
+    StaysTooLong,
+    /// A visit no longer stills the elder's clock.
+    VisitEnds,
     /// The centre has not received a press in time.
     CentreNotReached,
     /// What the centre said no longer holds.
     LeaseEnds,
+    /// A call has been without receipt for so long that the contacts are told.
+    ContactsWait,
+    /// A contact is to be tried, or tried again.
+    ContactDue,
     /// A timed check-in is to be looked at.
     CheckInDue,
     /// A device may have fallen silent.

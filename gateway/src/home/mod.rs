@@ -10,27 +10,39 @@ use protocol::ids::LocalKey;
 use protocol::observation::{Kind, Reading};
 use protocol::record::{Body, Observed, Record, SaidFine, Stamp};
 use protocol::stage::Stage;
+use protocol::trigger::OrderClass;
 use serde::{Deserialize, Serialize};
 
+use self::contacts::{ContactRules, Contacting, Contacts};
+use self::daily_life::{DailyLife, DailyLifeRules};
 use self::fall::{FallRules, Falls};
 use self::hazard::{HazardRules, Hazards};
 use self::pre_alarm::PreAlarms;
 use self::proof::{ProofRules, Proofs};
-use self::reassurance::{Reassurance, ReassuranceRules};
+use self::reassurance::{Around, Reassurance, ReassuranceRules};
 use self::supervision::silence::Power;
 use self::supervision::{Supervision, SupervisionRules};
 use self::timed_check_in::{CheckInRules, CheckIns};
 use self::visit::{HomeEvidence, VisitRules, Visits};
 use crate::decode::Role;
 
+pub mod away;
+pub mod caregiver;
+pub mod chatter;
+pub mod contacts;
 mod contract;
+pub mod daily_life;
+pub mod dwell;
 pub mod fall;
 pub mod hazard;
+pub mod inactivity;
 pub mod local_time;
 mod observe;
 pub mod pre_alarm;
 pub mod proof;
 pub mod reassurance;
+pub mod rhythm;
+pub mod stopwatch;
 pub mod supervision;
 pub mod timed_check_in;
 pub mod visit;
@@ -46,6 +58,8 @@ pub struct HomeRules {
     pub devices: BTreeMap<String, Place>,
     /// Falls and their pre-alarms.
     pub fall: FallRules,
+    /// Quiet, absences, visits and long stays.
+    pub daily_life: DailyLifeRules,
     /// Smoke, gas, carbon monoxide and water.
     pub hazard: HazardRules,
     /// Timed check-ins.
@@ -56,6 +70,8 @@ pub struct HomeRules {
     pub proof: ProofRules,
     /// What the elder is told and when.
     pub reassurance: ReassuranceRules,
+    /// Who is told when the centre is not reached.
+    pub contacts: ContactRules,
     /// Check-ins and check-outs.
     pub visit: VisitRules,
 }
@@ -67,11 +83,13 @@ impl Default for HomeRules {
             utc_offset_minutes: 480,
             devices: BTreeMap::new(),
             fall: FallRules::default(),
+            daily_life: DailyLifeRules::default(),
             hazard: HazardRules::default(),
             check_in: CheckInRules::default(),
             supervision: SupervisionRules::default(),
             proof: ProofRules::default(),
             reassurance: ReassuranceRules::default(),
+            contacts: ContactRules::default(),
             visit: VisitRules::default(),
         }
     }
@@ -94,11 +112,13 @@ pub struct Home {
     rules: HomeRules,
     pre_alarms: PreAlarms,
     falls: Falls,
+    daily_life: DailyLife,
     hazards: Hazards,
     check_ins: CheckIns,
     supervision: Supervision,
     proofs: Proofs,
     reassurance: Reassurance,
+    contacts: Contacts,
     visits: Visits,
     evidence: Evidence,
 }
@@ -115,11 +135,13 @@ struct Evidence {
 pub struct HomeSnapshot {
     pre_alarms: PreAlarms,
     falls: Falls,
+    daily_life: DailyLife,
     hazards: Hazards,
     check_ins: CheckIns,
     supervision: Supervision,
     proofs: Proofs,
     reassurance: Reassurance,
+    contacts: Contacts,
     visits: Visits,
     evidence: Evidence,
 }
@@ -131,11 +153,13 @@ impl Home {
             rules,
             pre_alarms: PreAlarms::default(),
             falls: Falls::default(),
+            daily_life: DailyLife::default(),
             hazards: Hazards::default(),
             check_ins: CheckIns::default(),
             supervision: Supervision::default(),
             proofs: Proofs::default(),
             reassurance: Reassurance::default(),
+            contacts: Contacts::default(),
             visits: Visits::default(),
             evidence: Evidence::default(),
         }
@@ -143,18 +167,8 @@ impl Home {
 
     /// A home as a checkpoint left it.
     pub fn restore(rules: HomeRules, snapshot: HomeSnapshot) -> Self {
-        let HomeSnapshot {
-            pre_alarms,
-            falls,
-            hazards,
-            check_ins,
-            supervision,
-            proofs,
-            reassurance,
-            visits,
-            evidence,
-        } = snapshot;
-        Self { rules, pre_alarms, falls, hazards, check_ins, supervision, proofs, reassurance, visits, evidence }
+        let HomeSnapshot { pre_alarms, falls, daily_life, hazards, check_ins, supervision, proofs, reassurance, contacts, visits, evidence } = snapshot;
+        Self { rules, pre_alarms, falls, daily_life, hazards, check_ins, supervision, proofs, reassurance, contacts, visits, evidence }
     }
 
     /// What a checkpoint keeps.
@@ -162,11 +176,13 @@ impl Home {
         HomeSnapshot {
             pre_alarms: self.pre_alarms.clone(),
             falls: self.falls.clone(),
+            daily_life: self.daily_life.clone(),
             hazards: self.hazards.clone(),
             check_ins: self.check_ins.clone(),
             supervision: self.supervision.clone(),
             proofs: self.proofs.clone(),
             reassurance: self.reassurance.clone(),
+            contacts: self.contacts.clone(),
             visits: self.visits.clone(),
             evidence: self.evidence,
         }
@@ -179,7 +195,7 @@ impl Home {
 
     /// What the elder should be hearing now.
     pub fn stage(&self, now: &Stamp) -> Stage {
-        match self.reassurance.stage(now, self.pre_alarms.is_any_running(), &self.rules.reassurance) {
+        match self.reassurance.stage(now, self.around(), &self.rules.reassurance) {
             Stage::Quiet if self.supervision.is_radio_lost() => Stage::RadioLost,
             stage => stage,
         }
@@ -193,6 +209,14 @@ impl Home {
     /// The home's tests and proofs.
     pub fn proofs(&self) -> &Proofs {
         &self.proofs
+    }
+
+    /// What else of the home bears on the stage.
+    fn around(&self) -> Around {
+        Around {
+            pre_alarm_running: self.pre_alarms.is_any_running(),
+            contacts_called: self.contacts.called(OrderClass::Emergency),
+        }
     }
 
     /// Decides what `input` means at `now`.
@@ -233,11 +257,13 @@ impl Home {
                 self.check_ins.starts(now);
                 self.supervision.starts(now);
                 self.proofs.starts(now);
-                self.reassurance.starts(now, self.pre_alarms.is_any_running(), &self.rules.reassurance);
+                self.reassurance.starts(now, self.around(), &self.rules.reassurance);
                 self.woken(now, &mut effects);
             }
+            Input::Contacted { told, result } => self.contacts.answered(told, *result, &mut effects),
             Input::Woken => self.woken(now, &mut effects),
         }
+        self.contacts.decide(now, self.reassurance.unheard(), &self.rules.contacts, &mut effects);
         effects
     }
 
@@ -248,8 +274,15 @@ impl Home {
         self.reassurance.tell(now, stage).map(|again| Telling { stage, again })
     }
 
+    /// The messages to contacts that are to go out now; asked like [`Home::telling`].
+    #[must_use]
+    pub fn contacting(&mut self, now: &Stamp) -> Vec<Contacting> {
+        self.contacts.contacting(now, self.reassurance.unheard(), &self.rules.contacts)
+    }
+
     /// Folds a record that was written, now or before a restart.
     pub fn apply(&mut self, record: &Record) {
+        self.daily_life.seen(&record.at);
         match &record.body {
             Body::Trigger(trigger) => {
                 self.pre_alarms.triggered(trigger);
@@ -258,28 +291,41 @@ impl Home {
                 self.check_ins.triggered(record, trigger);
                 self.supervision.triggered(record, trigger);
                 self.proofs.triggered(record, trigger);
+                self.daily_life.triggered(record, trigger, &self.rules);
                 self.reassurance.called(record, trigger);
             }
             Body::PreAlarm(pre_alarm) => {
                 self.pre_alarms.began(record, pre_alarm);
                 self.falls.pre_alarmed(pre_alarm);
+                self.daily_life.pre_alarmed(pre_alarm);
             }
             Body::Cancelled(cancelled) => {
                 self.check_ins.cancelled(record);
                 if let Some(pre_alarm) = self.pre_alarms.cancelled(cancelled) {
                     self.falls.cancelled(record, pre_alarm);
                 }
+                self.daily_life.cancelled(&record.at, &cancelled.device, cancelled.reason, &self.rules);
             }
             Body::Observed(observed) => {
                 self.falls.observed(record, observed, &self.rules.fall);
                 self.hazards.observed(observed);
                 self.check_ins.observed(record, observed);
                 self.supervision.observed(record, observed);
+                self.daily_life.observed(&record.at, observed, &self.rules);
                 self.note_evidence(&record.at, observed);
             }
-            Body::Visit(visit) => self.visits.apply(&record.at, visit),
+            Body::Visit(visit) => {
+                self.visits.apply(&record.at, visit);
+                self.daily_life.visited(&record.at, visit);
+            }
+            Body::Concluded(concluded) => self.daily_life.concluded(&record.at, concluded, &self.rules),
             Body::Reassured(reassured) => self.reassurance.was_told(reassured.stage),
-            Body::Resolved(resolved) => self.reassurance.resolved(resolved),
+            Body::Resolved(resolved) => {
+                self.reassurance.resolved(resolved);
+                self.daily_life.resolved(&resolved.calls);
+                self.contacts.over(|class| self.reassurance.has_call(class));
+            }
+            Body::SaidFine(said) => self.daily_life.said_fine(&record.at, &said.device, &self.rules),
             Body::Delivered(delivered) => self.reassurance.delivered(&record.at, delivered),
             Body::Started(_) => {
                 self.reassurance.restarted(record.seq);
@@ -288,7 +334,13 @@ impl Home {
             }
             Body::Restored(restored) => self.supervision.restored(restored),
             Body::Tested(tested) => self.proofs.tested(record, tested),
-            Body::Stopped | Body::Link { .. } | Body::DeviceListed(_) | Body::SaidFine(_) | Body::Mains(_) => {}
+            Body::Link { up } => self.reassurance.linked(*up),
+            Body::ContactsCalled(called) => self.contacts.begun(record, called),
+            Body::ContactTold(told) => self.contacts.told(record, told),
+            Body::Stopped
+            | Body::DeviceListed(_)
+            | Body::Played(_)
+            | Body::Mains(_) => {}
         }
     }
 
@@ -297,11 +349,18 @@ impl Home {
         self.pre_alarms
             .deadlines()
             .chain(self.falls.deadlines(&self.rules.fall))
+            .chain(self.daily_life.deadlines(&self.pre_alarms, &self.rules.daily_life))
             .chain(self.check_ins.deadlines(&self.rules.check_in))
             .chain(self.supervision.deadlines(&self.rules.supervision))
             .chain(self.proofs.deadlines(&self.rules.proof))
             .chain(self.reassurance.deadlines(&self.rules.reassurance))
+            .chain(self.contacts.deadlines(self.reassurance.unheard(), &self.rules.contacts))
             .min()
+    }
+
+    /// What is known of the elder's day.
+    pub fn daily_life(&self) -> &DailyLife {
+        &self.daily_life
     }
 
     /// Whether a call or a pre-alarm is open.
@@ -318,6 +377,7 @@ impl Home {
     fn woken(&mut self, now: &Stamp, effects: &mut Vec<Effect>) {
         self.pre_alarms.woken(now, effects);
         self.falls.woken(now, &self.rules.fall, effects);
+        self.daily_life.woken(now, &self.pre_alarms, &self.rules.daily_life, effects);
         let HomeRules { utc_offset_minutes, devices, check_in, supervision, proof, .. } = &self.rules;
         self.check_ins.woken(now, *utc_offset_minutes, check_in, effects);
         self.supervision.woken(now, devices, supervision, effects);

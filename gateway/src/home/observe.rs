@@ -28,6 +28,9 @@ impl Home {
         if let Some(kind) = hazard::hazard_of(observation.kind) {
             let word = Word { kind, observation, edge, room, reason };
             self.hazards.said(now, word, &self.rules.hazard, effects);
+            if edge {
+                self.daily_life.observe(now, observation, &self.pre_alarms, &self.rules, effects);
+            }
             return;
         }
         if !edge {
@@ -86,6 +89,7 @@ impl Home {
             // A visit comes as Input::Visit, graded; the bare observation adds nothing.
             Kind::Visit => {}
         }
+        self.daily_life.observe(now, observation, &self.pre_alarms, &self.rules, effects);
     }
 
     /// Whether a press or alarm is the one that an installer asked for; it is then recorded as a test.

@@ -42,9 +42,15 @@ impl PreAlarms {
         }
     }
 
-    /// Those of one kind are answered by something other than a cancel button.
-    pub fn cancel_kind(&self, kind: TriggerKind, device: &str, reason: Reason, effects: &mut Vec<Effect>) {
-        for (key, _) in self.running.iter().filter(|(_, running)| running.pre_alarm.kind == kind) {
+    /// Those that `answers` picks are answered by something other than a cancel button.
+    pub fn cancel_where(
+        &self,
+        answers: impl Fn(&PreAlarm) -> bool,
+        device: &str,
+        reason: Reason,
+        effects: &mut Vec<Effect>,
+    ) {
+        for (key, _) in self.running.iter().filter(|(_, running)| answers(&running.pre_alarm)) {
             effects.push(cancel(*key, device, reason));
         }
     }
@@ -54,7 +60,7 @@ impl PreAlarms {
         for (key, running) in &self.running {
             let reason = match elapsed_ms(now, &running.at) {
                 Some(ms) if ms < running.pre_alarm.fuse_ms => continue,
-                Some(_) => Reason::PreAlarmNotCancelled,
+                Some(_) => running.pre_alarm.kind.reason_at_end(running.pre_alarm.reason),
                 None => Reason::PowerLostDuringPreAlarm,
             };
             let PreAlarm { kind, device, key: message_key, room, .. } = running.pre_alarm.clone();

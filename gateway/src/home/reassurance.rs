@@ -11,6 +11,7 @@ use protocol::stage::Stage;
 use protocol::trigger::OrderClass;
 use serde::{Deserialize, Serialize};
 
+use super::contacts::Unheard;
 use super::{Deadline, Effect, lifecycle};
 
 /// Classes the elder waits on, the most urgent first.
@@ -27,11 +28,22 @@ const RESOLVED_MAX: usize = 1_000;
 pub struct ReassuranceRules {
     /// From a press without receipt to "not connected: call 120".
     pub centre_wait_ms: u64,
+    /// From an emergency without receipt to the siren, and to the contacts where there are any.
+    pub outcry_ms: u64,
+}
+
+/// What else of the home bears on what is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Around {
+    /// A pre-alarm runs.
+    pub pre_alarm_running: bool,
+    /// The contacts are being told of an emergency.
+    pub contacts_called: bool,
 }
 
 impl Default for ReassuranceRules {
     fn default() -> Self {
-        Self { centre_wait_ms: 30_000 }
+        Self { centre_wait_ms: 30_000, outcry_ms: 60_000 }
     }
 }
 
@@ -71,6 +83,8 @@ pub struct Reassurance {
     repeat: bool,
     #[serde(skip)]
     disk_failed: bool,
+    #[serde(skip)]
+    link_down: bool,
     /// Tells whose record has not come back: until then `told` is newer than any record.
     #[serde(skip)]
     telling: u32,
@@ -87,6 +101,7 @@ impl Default for Reassurance {
             lease: None,
             repeat: false,
             disk_failed: false,
+            link_down: false,
             telling: 0,
             evaluated: (0, 0),
         }
@@ -142,9 +157,28 @@ impl Reassurance {
 
     /// The program starts: what was told before may be true no longer; what is known of the restored
     /// calls stands in its place.
-    pub fn starts(&mut self, now: &Stamp, pre_alarm_running: bool, rules: &ReassuranceRules) {
+    pub fn starts(&mut self, now: &Stamp, around: Around, rules: &ReassuranceRules) {
+        // Whether the centre is reached is found out anew.
+        self.link_down = false;
         self.told = Stage::Quiet;
-        self.told = self.stage(now, pre_alarm_running, rules);
+        self.told = self.stage(now, around, rules);
+    }
+
+    /// Folds that the centre is heard of again, or has not been for minutes.
+    pub fn linked(&mut self, up: bool) {
+        self.link_down = !up;
+    }
+
+    /// Emergencies and fires that the centre has no receipt for, oldest first.
+    pub fn unheard(&self) -> impl Iterator<Item = Unheard> {
+        let danger = |call: &&Call| matches!(call.class, OrderClass::Emergency | OrderClass::FireGas);
+        let unheard = self.calls.iter().filter(|call| call.received.is_none()).filter(danger);
+        unheard.map(|call| Unheard { call: call.key, class: call.class, at: call.at })
+    }
+
+    /// Whether the elder waits on a call of this class.
+    pub fn has_call(&self, class: OrderClass) -> bool {
+        self.calls.iter().any(|call| call.class == class)
     }
 
     /// The centre told all open orders. Calls that it received and has no order for are over.
@@ -190,14 +224,15 @@ impl Reassurance {
     }
 
     /// The stage that is true at `now`.
-    pub fn stage(&self, now: &Stamp, pre_alarm_running: bool, rules: &ReassuranceRules) -> Stage {
+    pub fn stage(&self, now: &Stamp, around: Around, rules: &ReassuranceRules) -> Stage {
         let open = CLASSES.iter().find(|class| {
             self.calls.iter().any(|call| call.class == **class) || self.leased().any(|order| order.class == **class)
         });
         match open {
             Some(OrderClass::FireGas) if self.is_fire_known() => Stage::LeaveNow,
-            Some(class) => self.stage_of(now, *class, rules),
-            None if pre_alarm_running => Stage::PreAlarm,
+            Some(class) => self.stage_of(now, *class, around, rules),
+            None if around.pre_alarm_running => Stage::PreAlarm,
+            None if self.link_down => Stage::LinkDown,
             None => Stage::Quiet,
         }
     }
@@ -217,7 +252,7 @@ impl Reassurance {
     }
 
     /// The stage of one class that has a call or an order open.
-    fn stage_of(&self, now: &Stamp, class: OrderClass, rules: &ReassuranceRules) -> Stage {
+    fn stage_of(&self, now: &Stamp, class: OrderClass, around: Around, rules: &ReassuranceRules) -> Stage {
         let known = self.leased().filter(|order| order.class == class).map(|order| order.stage);
         let known = known.max_by_key(|stage| help(*stage));
         let leased = known.filter(|_| self.is_lease_live(now));
@@ -227,7 +262,10 @@ impl Reassurance {
         let mut calls = self.calls.iter().filter(|call| call.class == class);
         // A call that nobody has a receipt for comes before what is known of an older one.
         if let Some(first) = calls.clone().find(|call| call.received.is_none()) {
-            return if since_ms(now, &first.at) >= rules.centre_wait_ms {
+            let waited_ms = since_ms(now, &first.at);
+            return if waited_ms >= rules.outcry_ms && class == OrderClass::Emergency {
+                if around.contacts_called { Stage::ContactsCalled } else { Stage::StillNotConnected }
+            } else if waited_ms >= rules.centre_wait_ms {
                 Stage::NotConnected
             } else if first.recorded {
                 Stage::Recorded
@@ -263,6 +301,9 @@ impl Reassurance {
         let wait_ms = rules.centre_wait_ms;
         // What was stamped in an earlier boot counts from the beginning of this one.
         let from = move |at: &Stamp| if at.boot == boot { at.uptime_ms } else { 0 };
+        let outcry_ms = rules.outcry_ms;
+        let unheard = self.calls.iter().filter(|call| call.received.is_none());
+        let outcries = unheard.map(move |call| (from(&call.at).saturating_add(outcry_ms), Deadline::CentreNotReached));
         let waits = self.calls.iter().map(move |call| match &call.received {
             None => (from(&call.at).saturating_add(wait_ms), Deadline::CentreNotReached),
             Some(got) => (from(&got.at).saturating_add(RECEIVED_MS), Deadline::LeaseEnds),
@@ -272,7 +313,7 @@ impl Reassurance {
             .iter()
             .filter(|lease| !lease.orders.is_empty())
             .map(|lease| (lease.until.uptime_ms, Deadline::LeaseEnds));
-        waits.chain(lease).filter(move |(at_ms, _)| *at_ms > evaluated_ms)
+        waits.chain(outcries).chain(lease).filter(move |(at_ms, _)| *at_ms > evaluated_ms)
     }
 }
 
@@ -284,7 +325,14 @@ fn since_ms(now: &Stamp, at: &Stamp) -> u64 {
 /// Orders the centre's stages by how much help they promise.
 fn help(stage: Stage) -> u8 {
     match stage {
-        Stage::Quiet | Stage::PreAlarm | Stage::NotConnected | Stage::NotRecorded | Stage::RadioLost => 0,
+        Stage::Quiet
+        | Stage::PreAlarm
+        | Stage::NotConnected
+        | Stage::NotRecorded
+        | Stage::StillNotConnected
+        | Stage::ContactsCalled
+        | Stage::LinkDown
+        | Stage::RadioLost => 0,
         Stage::Recorded => 1,
         Stage::Received => 2,
         Stage::Retracted => 3,

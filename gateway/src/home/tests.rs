@@ -9,6 +9,7 @@ use protocol::trigger::{OrderClass, Reason};
 
 use super::*;
 
+mod contacts;
 mod hazard;
 mod proof;
 mod supervision;
@@ -54,6 +55,8 @@ impl Bench {
                 Body::PreAlarm(p) => format!("pre-alarm {:?} by {}, {} s", p.kind, p.device, p.fuse_ms / 1_000),
                 Body::Cancelled(c) => format!("cancelled by {}", c.device),
                 Body::Observed(o) => format!("observed {:?} {:?} by {}", o.kind, o.value, o.device),
+                Body::ContactsCalled(c) => format!("{} contact(s) called ({:?})", c.contacts, c.reason),
+                Body::ContactTold(c) => format!("contact {} attempt {}: {:?}", c.contact, c.attempt, c.result),
                 Body::Resolved(r) => format!("{} call(s) resolved", r.calls.len()),
                 Body::Restored(r) => format!("over {:?} by {} ({:?})", r.kind, r.device, r.reason),
                 Body::Tested(t) => format!("test of {}: {:?}", t.device, t.step),
@@ -69,6 +72,9 @@ impl Bench {
         if let Some(Telling { stage, again }) = self.home.telling(&self.now) {
             let again = if again { " again" } else { "" };
             let _ = writeln!(self.transcript, "{secs}s told{again} {}", stage.en());
+        }
+        for Contacting { class, contact, attempt } in self.home.contacting(&self.now) {
+            let _ = writeln!(self.transcript, "{secs}s contact {contact} told of {class:?}, attempt {attempt}");
         }
     }
 
@@ -191,6 +197,7 @@ fn thirty_seconds_without_a_receipt_the_elder_is_told_to_call_120() {
         0s record trigger Sos by bedside (ButtonPressed)
         0s told Contacting the centre
         30s told Not connected: call 120
+        60s told Still not connected: call 120 and shout for help
         60s told Arrived, no person yet
     "#]]);
 }
@@ -289,6 +296,7 @@ fn a_cancelled_fall_followed_by_stillness_raises() {
         900s record trigger Fall by radar (NoMotionAfterFall)
         900s told Contacting the centre
         930s told Not connected: call 120
+        960s told Still not connected: call 120 and shout for help
     "#]]);
 }
 
@@ -392,6 +400,7 @@ fn a_second_press_that_does_not_get_through_is_told_although_the_first_did() {
         60s record trigger Sos by bedside (ButtonPressed)
         60s told Contacting the centre
         90s told Not connected: call 120
+        120s told Still not connected: call 120 and shout for help
     "#]]);
 }
 
@@ -421,6 +430,7 @@ fn after_a_power_cut_an_unreceived_press_is_told_within_the_wait_of_the_new_boot
         5000s record trigger Sos by bedside (ButtonPressed)
         5000s told Contacting the centre
         30s told Not connected: call 120
+        60s told Still not connected: call 120 and shout for help
     "#]]);
 }
 
@@ -437,3 +447,6 @@ fn motion_of_an_unknown_room_does_not_clear_a_suspected_fall() {
         180s told Contacting the centre
     "#]]);
 }
+
+mod any_state;
+mod day;

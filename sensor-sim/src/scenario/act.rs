@@ -49,7 +49,7 @@ pub(super) const VERBS: &[&str] = &[
 ];
 
 /// The verbs of a dispatcher, which stand second.
-const DEEDS: &[&str] = &["claims", "dispatches", "notes", "closes"];
+const DEEDS: &[&str] = &["claims", "releases", "dispatches", "withdraws", "confirms", "notes", "closes"];
 
 /// The largest oversize message, bytes.
 const OVERSIZE_MAX: u32 = 16 << 20;
@@ -262,6 +262,9 @@ fn jump(word: &str) -> Result<i64, String> {
 fn operator(who: &str, mut rest: Rest<'_>) -> Result<Act, String> {
     let deed = match rest.next().map(|word| word.text.as_str()) {
         Some("claims") => Deed::Claims,
+        Some("releases") => Deed::Releases,
+        Some("withdraws") => Deed::Withdraws,
+        Some("confirms") => Deed::Confirms,
         Some("dispatches") => Deed::Dispatches(rest.text("who is sent, such as \"station 3\"")?.to_owned()),
         Some("notes") => Deed::Notes(rest.text("the note, in quotes")?.to_owned()),
         _ => {

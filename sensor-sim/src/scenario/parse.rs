@@ -7,7 +7,7 @@ use protocol::settings::Problem;
 
 use super::act;
 use super::words::{Word, cut};
-use super::{DeviceKind, HomeDevice, HomeRule, Scenario, Step};
+use super::{DeviceKind, HomeDevice, Scenario, Step};
 
 /// Steps that one scenario may have at most.
 const STEPS_MAX: usize = 100_000;
@@ -16,16 +16,17 @@ const STEPS_MAX: usize = 100_000;
 enum Section {
     Before,
     Home,
+    Rules,
     Steps,
 }
 
 pub(super) fn parse(text: &str) -> Result<Scenario, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut home: Vec<HomeDevice> = Vec::new();
-    let mut rules: Vec<HomeRule> = Vec::new();
     let mut times = Times::default();
     let mut steps: Vec<Step> = Vec::new();
     let mut expect = None;
+    let mut rules: Option<String> = None;
     let mut section = Section::Before;
     let mut seen = BTreeSet::new();
     let mut offset = 0;
@@ -36,26 +37,26 @@ pub(super) fn parse(text: &str) -> Result<Scenario, Vec<Problem>> {
         let mut note = |text: String| problems.push(Problem { line: number, key: String::new(), text });
         let heading = line.split('#').next().unwrap_or_default().trim_end();
         match heading {
-            "home" | "steps" | "expect" if !seen.insert(heading) => {
+            "home" | "rules" | "steps" | "expect" if !seen.insert(heading) => {
                 note(format!("there is a second section `{heading}`; put all of it under the first"));
             }
             "home" => section = Section::Home,
+            "rules" => {
+                section = Section::Rules;
+                rules = Some(String::new());
+            }
             "steps" => section = Section::Steps,
             "expect" => {
                 expect = text.get(offset..).map(str::to_owned);
                 break;
             }
+            _ if section == Section::Rules => rules.get_or_insert_default().push_str(line),
             _ => match cut(line) {
                 Err(text) => note(text),
                 Ok(words) if words.is_empty() => {}
                 Ok(words) => match section {
+                    Section::Rules => {}
                     Section::Before => note("begin with a line `home`, then the devices, then a line `steps`".into()),
-                    Section::Home if words.first().is_some_and(|word| word.text == "rule" && !word.quoted) => {
-                        match rule(&words) {
-                            Ok(rule) => rules.push(rule),
-                            Err(text) => note(text),
-                        }
-                    }
                     Section::Home => match device(&words, &home) {
                         Ok(device) => home.push(device),
                         Err(text) => note(text),
@@ -85,19 +86,6 @@ pub(super) fn parse(text: &str) -> Result<Scenario, Vec<Problem>> {
 
 /// Start of a scenario whose first step gives no time of day.
 const STARTS_AT: Duration = Duration::from_secs(8 * 3600);
-
-fn rule(words: &[Word]) -> Result<HomeRule, String> {
-    let shape = "write `rule check_in 09:00`, `rule lives_alone` or `rule high_risk`";
-    match words {
-        [_, what] if what.text == "lives_alone" => Ok(HomeRule::LivesAlone),
-        [_, what] if what.text == "high_risk" => Ok(HomeRule::HighRisk),
-        [_, what, time] if what.text == "check_in" => {
-            let time = time_of_day(&time.text).ok_or(shape)?;
-            Ok(HomeRule::CheckIn(u16::try_from(time.as_secs() / 60).unwrap_or(0)))
-        }
-        _ => Err(shape.to_owned()),
-    }
-}
 
 fn device(words: &[Word], home: &[HomeDevice]) -> Result<HomeDevice, String> {
     let shape = "write `<kind> <name>` or `<kind> <name> in <room>`";

@@ -7,7 +7,7 @@ use protocol::visit::{Datum, Method};
 
 use super::act::{ORDERS, VERBS};
 use super::words::{in_quotes, written};
-use super::{Act, Deed, HomeRule, Place, Power, Scenario, VisitNote, WorldAct};
+use super::{Act, Deed, Place, Power, Scenario, VisitNote, WorldAct};
 use crate::device::{Click, Happening};
 
 impl fmt::Display for Scenario {
@@ -20,14 +20,8 @@ impl fmt::Display for Scenario {
                 None => writeln!(f)?,
             }
         }
-        for rule in &self.rules {
-            match rule {
-                HomeRule::CheckIn(minute) => {
-                    writeln!(f, "  rule check_in {:02}:{:02}", minute / 60, minute % 60)?;
-                }
-                HomeRule::LivesAlone => writeln!(f, "  rule lives_alone")?,
-                HomeRule::HighRisk => writeln!(f, "  rule high_risk")?,
-            }
+        if let Some(rules) = &self.rules {
+            write!(f, "rules\n{rules}")?;
         }
         writeln!(f, "steps")?;
         let mut last = Duration::ZERO;
@@ -213,6 +207,9 @@ impl fmt::Display for WorldAct {
                 write!(f, "{} ", written(who, VERBS))?;
                 match deed {
                     Deed::Claims => f.write_str("claims")?,
+                    Deed::Releases => f.write_str("releases")?,
+                    Deed::Withdraws => f.write_str("withdraws")?,
+                    Deed::Confirms => f.write_str("confirms")?,
                     Deed::Dispatches(responder) => write!(f, "dispatches {}", in_quotes(responder))?,
                     Deed::Notes(note) => write!(f, "notes {}", in_quotes(note))?,
                     Deed::Closes { code, outcome } => {

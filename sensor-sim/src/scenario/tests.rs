@@ -263,6 +263,9 @@ fn any_world() -> impl Strategy<Value = WorldAct> {
     let order = prop::option::of(prop::sample::select(act::ORDERS.map(|(_, order)| order).to_vec()));
     let deed = prop_oneof![
         Just(Deed::Claims),
+        Just(Deed::Releases),
+        Just(Deed::Withdraws),
+        Just(Deed::Confirms),
         any_text().prop_map(Deed::Dispatches),
         any_text().prop_map(Deed::Notes),
         (any_text(), prop::option::of(any_text())).prop_map(|(code, outcome)| Deed::Closes { code, outcome }),
@@ -334,8 +337,7 @@ fn any_scenario() -> impl Strategy<Value = Scenario> {
             written.push(Step { at: Duration::from_millis(at), line: 0, act });
         }
         let starts_at = if first { 8 * 3_600_000 } else { starts_at };
-        let rules = vec![HomeRule::CheckIn(9 * 60), HomeRule::LivesAlone, HomeRule::HighRisk];
-        Scenario { home, rules, starts_at: Duration::from_millis(starts_at), steps: written, expect }
+        Scenario { home, rules: None, starts_at: Duration::from_millis(starts_at), steps: written, expect }
     })
 }
 

@@ -223,8 +223,8 @@ impl Household {
                     self.inbox.push_back(Completion::Sent { request, outcome });
                 }
                 Command::Tell { stage, .. } => self.inbox.push_back(Completion::Told { stage, shown: true }),
-                // The centre answers no poll: progress of orders is not what is looked at here.
-                Command::Poll { .. } | Command::Stop => {}
+                // The centre answers no poll and there are no contacts: progress is not what is looked at here.
+                Command::Poll { .. } | Command::Contact(_) | Command::Stop => {}
             }
         }
     }

@@ -40,8 +40,8 @@ pub(super) struct CentreSite {
     pub(super) troubled_ms: u64,
     /// It committed the last request and died before it could say so.
     died_committed: bool,
-    /// Whose polls are watched for silence, and whether their homes are of high risk; scenarios only.
-    beats: Option<(Heartbeats, bool)>,
+    /// Whose polls are watched for silence; scenarios only.
+    beats: Option<Heartbeats>,
     /// It stays down until it is told to start.
     pub(super) kept_down: bool,
 }
@@ -54,8 +54,8 @@ impl CentreSite {
     }
 
     /// From its next start it misses gateways that do not poll.
-    pub(super) fn watch_beats(&mut self, high_risk: bool) {
-        self.beats = Some((Heartbeats::start(HeartbeatRules::default(), [], 0), high_risk));
+    pub(super) fn watch_beats(&mut self) {
+        self.beats = Some(Heartbeats::start(HeartbeatRules::default(), [], 0));
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -110,13 +110,13 @@ impl World {
     fn start_beats(&mut self) {
         let now_wall = EPOCH_MS.saturating_add_unsigned(self.now_ms);
         let known = self.centre.store().and_then(|store| store.gateways().ok()).unwrap_or_default();
-        let Some((beats, _)) = &mut self.centre.beats else { return };
+        let Some(beats) = &mut self.centre.beats else { return };
         *beats = Heartbeats::start(HeartbeatRules::default(), known, now_wall);
         self.plan_beats();
     }
 
     fn plan_beats(&mut self) {
-        let Some((beats, _)) = &self.centre.beats else { return };
+        let Some(beats) = &self.centre.beats else { return };
         let at_ms = u64::try_from(beats.next_check_ms().saturating_sub(EPOCH_MS)).unwrap_or(0);
         self.agenda.put(at_ms.max(self.now_ms + 1), Due::Beats);
     }
@@ -124,11 +124,10 @@ impl World {
     /// Looks who has fallen silent.
     pub(super) fn check_beats(&mut self) {
         let now_wall = EPOCH_MS.saturating_add_unsigned(self.now_ms);
-        let Some((beats, high_risk)) = self.centre.beats.as_mut().filter(|_| self.centre.running.is_some()) else {
+        let Some(beats) = self.centre.beats.as_mut().filter(|_| self.centre.running.is_some()) else {
             return;
         };
-        let rules = HeartbeatRules::default();
-        let order_after_ms = if *high_risk { rules.high_risk_order_after_ms } else { rules.order_after_ms };
+        let order_after_ms = HeartbeatRules::default().order_after_ms;
         for (gateway, since_ms) in beats.fallen_silent(now_wall) {
             self.transcript.story(self.now_ms, format_args!("centre: the gateway is offline"));
             let change = LinkChange::Silent { since_ms, order_after_ms };
@@ -140,7 +139,7 @@ impl World {
     fn beat(&mut self, home: usize) {
         let now_wall = EPOCH_MS.saturating_add_unsigned(self.now_ms);
         let gateway = self.homes[home].id.clone();
-        let Some((beats, _)) = &mut self.centre.beats else { return };
+        let Some(beats) = &mut self.centre.beats else { return };
         if beats.beat(&gateway, now_wall) {
             self.transcript.story(self.now_ms, format_args!("centre: the gateway is online again"));
             self.ask_centre(Request::Link { gateway, change: LinkChange::Heard });

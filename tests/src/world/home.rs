@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use gateway::engine::{Command, Completion, Engine, Now, Recovered};
+use gateway::home::contacts::Contacting;
 use gateway::journal::sim_storage::{CrashModel, DiskOp, SimStorage};
 use gateway::journal::{Journal, JournalLimits, verify};
 use protocol::ids::{GatewayId, Incarnation};
-use protocol::record::Record;
+use protocol::record::{ContactResult, Record};
 use protocol::stage::Stage;
 use sensor_sim::bridge::RadioBridge;
 
@@ -276,6 +277,7 @@ impl World {
         let idle_poll = matches!(&completion, Completion::Polled(Ok(answer)) if answer.next == at.polled_ver);
         if let Completion::Polled(Ok(answer)) = &completion {
             at.polled_ver = answer.next;
+            self.watch.heard_of_centre(home, now_ms);
         }
         if self.transcript.keeps(super::Detail::Steps) && !idle_poll {
             self.transcript.step(now_ms, format_args!("home {home}: <- {}", brief(&completion)));
@@ -313,6 +315,7 @@ impl World {
                 }
                 Command::Poll { path, after, wait_secs } => self.poll(home, path, after, wait_secs),
                 Command::Tell { stage, again } => self.tell(home, stage, again),
+                Command::Contact(told) => self.contact(home, told),
                 Command::Stop => {}
             }
         }
@@ -346,6 +349,25 @@ impl World {
         } else {
             self.agenda.put(now_ms + 3, Due::Told { home, run, stage });
         }
+    }
+
+    /// A message goes to a contact; the network takes it, or does not.
+    fn contact(&mut self, home: usize, told: Contacting) {
+        let chance = if self.instant() { 0 } else { 30 };
+        let result = match self.dice.chance(chance) {
+            true if self.dice.chance(50) => ContactResult::Refused,
+            true => ContactResult::Unreachable,
+            false => ContactResult::Taken,
+        };
+        let Contacting { class, contact, attempt } = told;
+        let line =
+            format_args!("{}contact {contact} told of {class:?}, attempt {attempt}: {result:?}", self.prefix(home));
+        self.transcript.story(self.now_ms, line);
+        self.watch.contacted(home, self.now_ms, &told);
+        let run = self.homes[home].run;
+        let gap = if self.instant() { 3_000 } else { self.dice.between(500, 20_000) };
+        let completion = Box::new(Completion::Contacted { told, result });
+        self.agenda.put(self.now_ms + gap, Due::Return { home, run, completion });
     }
 
     fn plan_wake(&mut self, home: usize) {

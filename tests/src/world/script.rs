@@ -6,13 +6,14 @@ use std::sync::Arc;
 use cloud_bridge::centre::{Answer, CommandRequest, Request};
 use cloud_bridge::dispatch::{Act as DeskDeed, Operator};
 use cloud_bridge::store::{FeedItem, OrderFilter, Reads};
+use gateway::config::GatewayConfig;
 use gateway::engine::Completion;
 use gateway::home::visit::Visits;
 use gateway::journal::sim_storage::CrashModel;
 use protocol::feed::OrderState;
 use sensor_sim::device::Happening;
 use sensor_sim::performer::{HomePosition, Performed, Performer};
-use sensor_sim::scenario::{Act, Deed, DeviceKind, HomeRule, Power, Scenario, WorldAct};
+use sensor_sim::scenario::{Act, Deed, DeviceKind, Power, Scenario, WorldAct};
 
 use super::faults::{Death, Faults};
 use super::network::PathState;
@@ -42,17 +43,22 @@ pub fn play(text: &str) -> Result<String, String> {
     let scenario = Scenario::parse(text)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
     let starts_at_ms = u64::try_from(scenario.starts_at.as_millis()).unwrap_or(0);
-    let mut town = Town::of(&scenario.home, &scenario.rules, false);
-    // The world begins at a midnight of UTC: its home lies so far east that its clock shows the scenario's time.
-    let minutes = (super::DAY_MS + starts_at_ms - BEFORE_MS) % super::DAY_MS / 60_000;
-    town.engine.rules.utc_offset_minutes = i32::try_from(minutes).unwrap_or(0);
+    let mut town = Town::of(&scenario.home, false);
+    let rules = &mut town.engine.rules;
+    // The home's own clock shows the scenario's times.
+    let starts_at_minutes = i32::try_from(starts_at_ms.saturating_sub(BEFORE_MS) / 60_000).unwrap_or(0);
+    rules.utc_offset_minutes = if starts_at_minutes > 840 { starts_at_minutes - 1_440 } else { starts_at_minutes };
+    if let Some(text) = &scenario.rules {
+        GatewayConfig::read_rules_alone(text, rules)
+            .map_err(|problems| problems.iter().map(|problem| format!("rules: {problem}\n")).collect::<String>())?;
+    }
     let town = Arc::new(town);
     let config = WorldConfig { seed: 1, homes: 1, days: 0, faults: Faults::None, detail: Detail::Story };
     let mut world = World::new(config, Arc::clone(&town));
     // A day ahead, so that the time before the first step is never negative.
     world.transcript = Transcript::new(Detail::Story, super::DAY_MS + starts_at_ms - BEFORE_MS).from(BEFORE_MS);
     let performer = Performer::new(town.bridge.clone(), HomePosition::default());
-    world.centre.watch_beats(scenario.rules.contains(&HomeRule::HighRisk));
+    world.centre.watch_beats();
     world.start_centre();
     world.start_gateway(0);
     let last = scenario.steps.last().map_or(0, |step| step.at.as_millis() as u64);
@@ -259,6 +265,9 @@ impl World {
         };
         let act = match deed {
             Deed::Claims => DeskDeed::Claim,
+            Deed::Releases => DeskDeed::Release,
+            Deed::Withdraws => DeskDeed::Withdraw,
+            Deed::Confirms => DeskDeed::OnScene,
             Deed::Dispatches(responder) => DeskDeed::Dispatch { responder },
             Deed::Notes(text) => DeskDeed::Note { text },
             Deed::Closes { code, outcome } => DeskDeed::Close { code: Some(code), outcome, note: None },

@@ -14,7 +14,7 @@ use sensor_sim::device::{Device, Happening, Model};
 use sensor_sim::life::Life;
 use sensor_sim::payload::MAINS_TOPIC;
 use sensor_sim::resident::Habits;
-use sensor_sim::scenario::{DeviceKind, HomeDevice, HomeRule};
+use sensor_sim::scenario::{DeviceKind, HomeDevice};
 
 use super::DAY_MS;
 
@@ -75,11 +75,11 @@ impl Town {
             entry(DeviceKind::ExitDoor, "front door", "hall"),
             entry(DeviceKind::Bed, "bed", "bedroom"),
         ];
-        Self::of(&home, &[], true)
+        Self::of(&home, true)
     }
 
     /// A town of such homes; without days nothing happens that nobody does.
-    pub(super) fn of(home: &[HomeDevice], special: &[HomeRule], with_days: bool) -> Self {
+    pub(super) fn of(home: &[HomeDevice], with_days: bool) -> Self {
         let devices: Vec<Device> = home.iter().map(|entry| entry.device(1)).collect();
         let names: Vec<String> = home.iter().map(|entry| entry.name.clone()).collect();
         let topics = names.iter().map(|name| format!("{ZIGBEE2MQTT_BASE}/{name}")).collect();
@@ -90,7 +90,7 @@ impl Town {
         } else {
             Vec::new()
         };
-        Self { bridge: RadioBridge::new(devices), names, topics, days, engine: engine(home, special, with_days) }
+        Self { bridge: RadioBridge::new(devices), names, topics, days, engine: engine(home, with_days) }
     }
 }
 
@@ -111,15 +111,9 @@ fn template_day(devices: &[Device], names: &[String], exits: &[String], day: u64
     signs
 }
 
-fn engine(home: &[HomeDevice], special: &[HomeRule], with_days: bool) -> EngineConfig {
+fn engine(home: &[HomeDevice], with_days: bool) -> EngineConfig {
     let mut rules = HomeRules::default();
-    for special in special {
-        match special {
-            HomeRule::CheckIn(minute) => rules.check_in.times.push(*minute),
-            HomeRule::LivesAlone => rules.supervision.silence.lives_alone = true,
-            HomeRule::HighRisk => {}
-        }
-    }
+    rules.contacts.contacts = 2;
     if with_days {
         // The template days leave the radar out: its silence would be a fault of the day, not of the home.
         rules.supervision.silence.mains_ms = 30 * DAY_MS;

@@ -72,6 +72,8 @@ struct HomeWatch {
     betrayed: bool,
     written_through: u64,
     started_ms: u64,
+    /// When a poll of the centre was answered last.
+    heard_ms: u64,
     open: Vec<(OrderClass, Stage)>,
     last_true_ms: BTreeMap<Stage, u64>,
     last_none_ms: BTreeMap<OrderClass, u64>,
@@ -198,7 +200,11 @@ impl Watch {
             | Body::Cancelled(_)
             | Body::Visit(_)
             | Body::Reassured(_)
+            | Body::Played(_)
+            | Body::ContactsCalled(_)
+            | Body::ContactTold(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_)
             | Body::DeviceListed(_)
             | Body::SaidFine(_)
@@ -275,8 +281,12 @@ impl Watch {
                 | Body::Stopped
                 | Body::Observed(_)
                 | Body::Reassured(_)
+                | Body::Played(_)
+                | Body::ContactsCalled(_)
+                | Body::ContactTold(_)
                 | Body::Resolved(_)
                 | Body::Link { .. }
+                | Body::Concluded(_)
                 | Body::Delivered(_)
                 | Body::DeviceListed(_)
                 | Body::SaidFine(_)
@@ -380,7 +390,11 @@ impl HomeWatch {
             | Body::Cancelled(_)
             | Body::Visit(_)
             | Body::Reassured(_)
+            | Body::Played(_)
+            | Body::ContactsCalled(_)
+            | Body::ContactTold(_)
             | Body::Link { .. }
+            | Body::Concluded(_)
             | Body::Delivered(_)
             | Body::DeviceListed(_)
             | Body::SaidFine(_)

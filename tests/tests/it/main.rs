@@ -10,3 +10,4 @@ mod rights;
 mod stopping;
 mod stream;
 mod tidy;
+mod week;

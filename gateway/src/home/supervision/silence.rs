@@ -23,11 +23,13 @@ pub enum Power {
     Mains,
     /// A battery: it reports when something happens, and a few times a day.
     Battery,
+    /// This machine, by wire: its wire is supervised, it never beats.
+    Wired,
 }
 
 impl Power {
     /// Each one's word in a configuration.
-    pub const WORDS: &[(&str, Self)] = &[("mains", Self::Mains), ("battery", Self::Battery)];
+    pub const WORDS: &[(&str, Self)] = &[("mains", Self::Mains), ("battery", Self::Battery), ("wired", Self::Wired)];
 }
 
 /// How long devices may be silent, milliseconds.
@@ -217,13 +219,14 @@ fn allowed_ms(place: &Place, listed: Option<Power>, rules: &SilenceRules) -> u64
     match (place.role, place.power.or(listed).unwrap_or(by_role)) {
         (Some(Role::Sos), _) => rules.sos_ms,
         (_, Power::Mains) => rules.mains_ms,
-        (_, Power::Battery) => rules.battery_ms,
+        (_, Power::Battery | Power::Wired) => rules.battery_ms,
     }
 }
 
 /// A mains input speaks when something changes; what is ignored is nobody's.
 fn is_watched(place: &Place) -> bool {
-    !matches!(place.role, Some(Role::Ignore | Role::Mains))
+    place.power != Some(Power::Wired)
+        && !matches!(place.role, Some(Role::Ignore | Role::Mains | Role::Tamper | Role::Battery))
 }
 
 /// Whether a device can tell that a person is there.
@@ -247,7 +250,9 @@ pub(super) fn senses_people(place: &Place) -> bool {
             | Role::Gas
             | Role::Co
             | Role::Ignore
-            | Role::Mains,
+            | Role::Mains
+            | Role::Tamper
+            | Role::Battery,
         )
         | None => false,
     }

@@ -13,8 +13,13 @@ use tests::harness::setup::{Ports, Setup};
 use tests::harness::{centre, gateway, sim};
 use tokio::sync::mpsc;
 
+use crate::told;
+
 /// How long a program may take to stop in order.
 const STOP_WAIT: Duration = Duration::from_secs(8);
+
+/// How long the cord is held.
+const PULL: Duration = Duration::from_millis(300);
 
 /// How often it is looked whether every program still runs.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -35,6 +40,9 @@ pub async fn run(setup: &Setup, asked: impl Future<Output = ()>) -> anyhow::Resu
         tokio::select! {
             () = &mut asked => break None,
             line = typed.recv() => match line {
+                Some(line) if line.trim() == "cord" => {
+                    if let Err(error) = told::pull_cord(setup.ports.status, PULL).await { say(&error) }
+                }
                 Some(line) => if let Err(error) = home.type_line(&line) { say(&error) },
                 // Nobody types: a demo in the background goes on.
                 None => tokio::select! {
@@ -73,9 +81,19 @@ const QUIT: &str = "sensor-sim has ended in order";
 async fn start(setup: &Setup) -> anyhow::Result<[Program; 3]> {
     say("starting cloud-bridge, gateway and sensor-sim…");
     let centre = centre::start(setup, Some(teller("centre  ", important))).await?;
-    let gateway = gateway::start(setup, Some(teller("gateway ", important))).await?;
+    let gateway = gateway::start(setup, Some(Box::new(tell_gateway))).await?;
     let home = sim::start(setup, &[], Some(teller("home    ", |_| true))).await?;
     Ok([home, gateway, centre])
+}
+
+/// What the elder is told, in full, and the gateway's troubles.
+fn tell_gateway(line: &str) {
+    match told::line(line) {
+        Some(told) => say(&told),
+        // The voice says of each prompt that it was only printed; that stands with its stage already.
+        None if important(line) && !line.contains("voice, printed only") => say(&format!("gateway {line}")),
+        None => {}
+    }
 }
 
 /// Whether a log line is for the person at the terminal: trouble is, the daily course is not.
@@ -127,7 +145,10 @@ fn banner(setup: &Setup) -> String {
         line(format_args!("  {:<6} {:<11} {}", user.name, user.role, user.token));
     }
     line(format_args!(
-        "\nTry, here:   press · fall · cancel · check-in · check-out · help      (Ctrl-C ends everything)"
+        "\nTry, here:   press · cord · fall · cancel · check-in · check-out · help      (Ctrl-C ends everything)"
+    ));
+    line(format_args!(
+        "             (each stage the elder is told is shown with what every output does; `cord` is wired, by GPIO)"
     ));
     line(format_args!("Try, in another terminal:"));
     line(format_args!(

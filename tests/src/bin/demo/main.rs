@@ -12,6 +12,7 @@ mod check;
 mod live;
 mod script;
 mod table;
+mod told;
 
 /// A whole home-care emergency system on this machine: the city's centre, one home's gateway, and a
 /// pretend home with an elder, buttons and sensors. Everything listens on loopback only and is gone
@@ -59,7 +60,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         (Ports { mqtt, centre, status }, Waits { fall_prealarm_secs: 15, centre_wait_secs: 10 })
     };
-    let setup = Setup::new(ports, waits)?;
+    let mut setup = Setup::new(ports, waits)?;
+    setup.extra_toml = told::outputs();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let code = runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;

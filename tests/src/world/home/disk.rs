@@ -54,10 +54,7 @@ impl World {
                         self.watch.written(home, &records);
                         at.unconfirmed = false;
                         if self.transcript.keeps(Detail::Story) {
-                            let told = |body: &Body| {
-                                body.route() == Route::Emergency || matches!(body, Body::Restored(_) | Body::Tested(_))
-                            };
-                            for record in records.iter().filter(|record| told(&record.body)) {
+                            for record in records.iter().filter(|record| is_told(&record.body)) {
                                 let what = watch::name(&record.body);
                                 self.transcript.story(
                                     self.now_ms,
@@ -122,4 +119,9 @@ impl World {
         };
         self.kill_gateway(home, death);
     }
+}
+
+/// What a shift leader reads of a home: what goes to the centre at once, and what the rules concluded.
+fn is_told(body: &Body) -> bool {
+    body.route() == Route::Emergency || matches!(body, Body::Concluded(_) | Body::Restored(_))
 }

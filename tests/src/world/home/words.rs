@@ -37,6 +37,8 @@ pub(super) fn brief(completion: &Completion) -> String {
         | Completion::LoadFailed
         | Completion::Told { .. }
         | Completion::TestAsked { .. }
+        | Completion::Played { .. }
+        | Completion::Contacted { .. }
         | Completion::Woken
         | Completion::Stopping => format!("{completion:?}"),
     }
@@ -55,7 +57,12 @@ pub(super) fn brief_command(command: &Command) -> String {
         Command::Send { request, path, records, .. } => {
             format!("send request {request} on path {path} [{}]", list(records))
         }
-        Command::Load { .. } | Command::Answer { .. } | Command::Poll { .. } | Command::Tell { .. } | Command::Stop => {
+        Command::Load { .. }
+        | Command::Answer { .. }
+        | Command::Poll { .. }
+        | Command::Tell { .. }
+        | Command::Contact(_)
+        | Command::Stop => {
             format!("{command:?}")
         }
     }

@@ -25,6 +25,8 @@ pub enum Invariant {
     LampNeverAhead,
     /// While a call is open the elder is told something.
     LampTellsOpenCall,
+    /// Contacts are told only of a call that has waited for the centre, and not without end.
+    ContactsWithReason,
     /// A call ends only when its order is closed.
     ResolvedOnlyWhenClosed,
     /// The feed has no gap.

@@ -1,6 +1,7 @@
 //! What the elder is told, held against what is true: on the disk, at the centre, within the lease.
 
 use gateway::engine::PENDING_RECORDS_MAX;
+use gateway::home::contacts::{ContactRules, Contacting};
 use gateway::journal::sim_storage::SimStorage;
 use protocol::downlink::LEASE_SECS;
 use protocol::stage::Stage;
@@ -10,6 +11,12 @@ use super::{Call, HomeWatch, Invariant, Watch, survives};
 
 /// The lease and the longest way of an answer home, milliseconds.
 const LEASE_MS: u64 = LEASE_SECS * 1_000 + 41_000;
+
+/// How long the centre is silent before the link counts as down, milliseconds.
+const LINK_DOWN_MS: u64 = 180_000;
+
+/// How long a call waits for the centre before the siren sounds, milliseconds.
+const OUTCRY_MS: u64 = 60_000;
 
 /// How long a started gateway may leave the lamp dark while a call is open, milliseconds.
 const DARK_MS_MAX: u64 = 60_000;
@@ -48,10 +55,46 @@ impl Watch {
                 let open = at.calls.iter().find(|(_, call)| call.durable && waiting(call) && !at.is_over(call, now_ms));
                 open.map(|(key, _)| format!("call {key} is open"))
             }
-            Stage::NotConnected | Stage::LeaveNow | Stage::PreAlarm | Stage::NotRecorded | Stage::RadioLost => None,
+            Stage::StillNotConnected | Stage::ContactsCalled => {
+                let unheard = |call: &Call| waiting(&call) && now_ms >= call.since_ms + OUTCRY_MS;
+                (!at.calls.values().any(unheard)).then(|| "no call has waited so long".to_owned())
+            }
+            Stage::LeaveNow => {
+                let fire = at.calls.values().any(|call| call.kind.class() == OrderClass::FireGas)
+                    || at.open.iter().any(|(class, _)| *class == OrderClass::FireGas);
+                (!fire).then(|| "nothing burns".to_owned())
+            }
+            Stage::NotConnected => {
+                let needed = at.calls.values().any(|call| waiting(&call)) || !at.last_true_ms.is_empty();
+                (!needed).then(|| "no call was ever open".to_owned())
+            }
+            Stage::LinkDown => {
+                let silent_ms = now_ms.saturating_sub(at.heard_ms.max(at.started_ms));
+                (silent_ms < LINK_DOWN_MS).then(|| format!("the centre was heard {silent_ms} ms ago"))
+            }
+            // A pre-alarm is asked about at once, before its record is handed to the disk.
+            Stage::PreAlarm | Stage::NotRecorded | Stage::RadioLost => None,
         };
         if let Some(what) = untrue {
             self.violated(Invariant::LampNeverAhead, now_ms, home, format!("told {stage:?}: {what}"));
+        }
+    }
+
+    /// A poll of the centre was answered.
+    pub(in crate::world) fn heard_of_centre(&mut self, home: usize, now_ms: u64) {
+        self.homes[home].heard_ms = now_ms;
+    }
+
+    /// A message goes to a contact.
+    pub(in crate::world) fn contacted(&mut self, home: usize, now_ms: u64, told: &Contacting) {
+        let waits =
+            |call: &Call| !call.resolved && call.kind.class() == told.class && now_ms >= call.since_ms + OUTCRY_MS;
+        if !self.homes[home].calls.values().any(waits) {
+            let what = format!("{told:?}, and no call of its class has waited so long");
+            self.violated(Invariant::ContactsWithReason, now_ms, home, what);
+        }
+        if told.attempt > ContactRules::default().attempts_max {
+            self.violated(Invariant::ContactsWithReason, now_ms, home, format!("{told:?}: one too many"));
         }
     }
 

@@ -20,6 +20,7 @@ use crate::table::Table;
 mod alarms;
 mod faults;
 mod help;
+mod wired;
 
 /// Longest wait for one hop.
 const HOP_WAIT: Duration = Duration::from_secs(10);
@@ -91,7 +92,9 @@ impl<'s> Script<'s> {
         self.begin(6);
         self.press_survives_a_kill_with_the_centre_down().await?;
         self.begin(7);
-        self.bad_messages_stop_nothing().await
+        self.bad_messages_stop_nothing().await?;
+        self.begin(8);
+        self.wired_cord_raises_and_outputs_report().await
     }
 
     /// The programs, for their logs.

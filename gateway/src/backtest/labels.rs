@@ -1,0 +1,36 @@
+//! Times that somebody wrote down as spent out of the home; nothing else of the labels is used, and the
+//! rules never see them.
+
+use std::collections::BTreeMap;
+
+use super::events::{EventsError, fields, wall_ms};
+
+/// Labelled absences by home, Unix milliseconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels {
+    out: BTreeMap<String, Vec<(i64, i64)>>,
+}
+
+impl Labels {
+    /// Whether the elder of `home` was out at a moment.
+    pub fn is_out(&self, home: &str, wall_ms: i64) -> bool {
+        self.out.get(home).is_some_and(|spans| spans.iter().any(|(from, to)| (*from..=*to).contains(&wall_ms)))
+    }
+}
+
+pub(super) fn read(text: &str, utc_offset_minutes: i32) -> Result<Labels, EventsError> {
+    let mut labels = Labels::default();
+    for (index, line) in text.lines().enumerate().skip(1).filter(|(_, line)| !line.trim().is_empty()) {
+        let bad = |why| EventsError::Line { line: index + 1, why };
+        let fields = fields(line).map_err(bad)?;
+        let [home, start, end, activity] = fields.as_slice() else {
+            return Err(bad(format!("{} fields instead of 4: home,start,end,activity", fields.len())));
+        };
+        if activity == "leave-house" {
+            let start = wall_ms(start, utc_offset_minutes).map_err(bad)?;
+            let end = wall_ms(end, utc_offset_minutes).map_err(bad)?;
+            labels.out.entry(home.clone()).or_default().push((start, end));
+        }
+    }
+    Ok(labels)
+}

@@ -1,0 +1,136 @@
+use std::fmt::Write as _;
+
+use super::settings::Family;
+use super::*;
+
+/// Three weeks: up at seven, out from half past eight to five by a door of the given name, to bed at eleven.
+fn three_weeks(door: &str) -> String {
+    let mut csv = "home,local_time,sensor,name,kind,state\n".to_owned();
+    for day in 1..=21 {
+        let mut say = |time: &str, sensor: &str, name: &str, kind: &str, state: &str| {
+            let _ = writeln!(csv, "h,2024-01-{day:02}T{time},{sensor},\"{name}\",{kind},{state}");
+        };
+        for (hour, minute) in [(7, 0), (7, 40), (8, 20), (17, 10), (18, 0), (19, 30), (21, 0), (22, 50)] {
+            say(&format!("{hour:02}:{minute:02}:00"), "k", "Kitchen,Stove", "motion", "ON");
+            say(&format!("{hour:02}:{minute:02}:30"), "k", "Kitchen,Stove", "motion", "OFF");
+            say(&format!("{hour:02}:{minute:02}:40"), "b", "Bath tap", "item", "ON");
+            say(&format!("{hour:02}:{minute:02}:50"), "b", "Bath tap", "item", "OFF");
+        }
+        for time in ["08:30", "17:00"] {
+            say(&format!("{time}:00"), "d", door, "door", "ON");
+            say(&format!("{time}:05"), "d", door, "door", "OFF");
+        }
+    }
+    csv
+}
+
+fn results(csv: &str) -> Vec<HomeResult> {
+    let rules = HomeRules::default();
+    let logs = read_events(csv.as_bytes(), rules.utc_offset_minutes).unwrap();
+    run(&logs, &Plan { rules: &rules, learning_days: 7, labels: None, only: None }, |_| {})
+}
+
+fn row(result: &HomeResult, family: Family) -> &Measured {
+    &result.rows.iter().find(|(setting, _)| setting.family == family).unwrap().1
+}
+
+#[test]
+fn a_regular_home_is_never_called_and_a_stop_is_noticed_within_hours() {
+    let results = results(&three_weeks("Front door"));
+    let [result] = results.as_slice() else { panic!("one home") };
+    assert_eq!(result.counted_days, 14);
+    let configured = row(result, Family::Configured);
+    assert_eq!(configured.calls, []);
+    assert_eq!((configured.missed, configured.raised_before), (0, 0));
+    assert!(configured.delay_hours(0.5).unwrap() < 6.0, "{:?}", configured.delay_hours(0.5));
+    // Every night is eight hours and more, and every day out is: a plain limit calls for each of them.
+    let plain = row(result, Family::Plain);
+    assert!(plain.calls.len() >= 13, "{}", plain.calls.len());
+}
+
+#[test]
+fn a_door_whose_name_says_nothing_is_found_by_the_absences_it_begins_and_ends() {
+    let results = results(&three_weeks("D4"));
+    let found = results[0].roles.iter().find(|line| line.starts_with("D4")).unwrap();
+    assert_eq!(found, "D4 is taken for exit_door: 7 long quiets by day both begin and end with it");
+    assert_eq!(row(&results[0], Family::Configured).calls, []);
+}
+
+#[test]
+fn what_is_configured_by_name_goes_before_what_a_name_says() {
+    let mut rules = HomeRules::default();
+    rules.devices.insert("Front door".into(), crate::home::Place { role: Some(crate::decode::Role::Door), room: None, power: None });
+    let logs = read_events(three_weeks("Front door").as_bytes(), 480).unwrap();
+    let results = run(&logs, &Plan { rules: &rules, learning_days: 7, labels: None, only: None }, |_| {});
+    assert!(results[0].roles.iter().any(|line| line == "Front door is taken for door: as configured"));
+    assert!(results[0].roles.iter().any(|line| line.starts_with("no exit door")));
+}
+
+#[test]
+fn labelled_absences_take_no_stop_and_mark_their_calls() {
+    let rules = HomeRules::default();
+    let logs = read_events(three_weeks("Front door").as_bytes(), rules.utc_offset_minutes).unwrap();
+    let labels = "home,start,end,activity\nh,2024-01-08T08:30:00,2024-01-08T17:00:00,leave-house\n\
+                  h,2024-01-09T08:30:00,2024-01-09T17:00:00,use-toilet\n";
+    let labels = read_labels(labels, rules.utc_offset_minutes).unwrap();
+    let plan = Plan { rules: &rules, learning_days: 7, labels: Some(&labels), only: None };
+    let labelled = run(&logs, &plan, |_| {});
+    let plain = row(&labelled[0], Family::Plain);
+    assert_eq!(plain.calls.iter().filter(|call| call.labelled_out).count(), 1);
+    // The last event is at 22:50 of the fourteenth counted day, twelve stops a day; 10, 12, 14 and 16 h are labelled.
+    let stops = plain.delays_ms.len() + plain.missed + plain.raised_before;
+    assert_eq!(stops, 14 * 12 - 4);
+}
+
+#[test]
+fn the_same_days_give_the_same_report() {
+    let csv = three_weeks("Front door");
+    let rules = HomeRules::default();
+    let plan = Plan { rules: &rules, learning_days: 7, labels: None, only: None };
+    let report = || {
+        let mut text = Vec::new();
+        write_report(&mut text, &results(&csv), &plan).unwrap();
+        String::from_utf8(text).unwrap()
+    };
+    assert_eq!(report(), report());
+    assert!(report().contains("| as configured | 0.0 (0.0) |"), "{}", report());
+    let picture = svg(&results(&csv));
+    assert!(picture.starts_with("<svg") && picture.ends_with("</svg>\n") && picture.matches("<g ").count() == 1);
+}
+
+#[test]
+fn a_recording_that_cannot_be_read_says_where_and_what_to_do() {
+    let told = |bytes: &[u8]| read_events(bytes, 480).unwrap_err().to_string();
+    assert!(told(b"\xfd7zXZ\0....").contains("xzcat FILE | gateway backtest"));
+    let head = "home,local_time,sensor,name,kind,state\n";
+    assert!(told(head.as_bytes()).contains("no event"));
+    let line = |line: &str| told(format!("{head}{line}\n").as_bytes());
+    assert!(line("h,yesterday,s,n,door,ON").starts_with("line 2: `yesterday` is no local time"));
+    assert!(line("h,2024-01-01T00:00:00,s,n,lamp,ON").contains("`lamp` is none of motion"));
+    assert!(line("h,2024-01-01T00:00:00,s,n,door,AJAR").contains("neither ON nor OFF"));
+    assert!(line("h,2024-01-01T00:00:00,s,door,ON").contains("5 fields instead of 6"));
+    assert!(line("h,2024-01-01T00:00:00,s,\"n,door,ON").contains("a quote is opened"));
+}
+
+#[test]
+fn a_journals_dump_is_a_recording() {
+    use protocol::ids::{Hash32, Incarnation};
+    use protocol::observation::{Kind, Reading};
+    use protocol::record::{Body, ChainHead, Observed, Stamp};
+    let mut chain = ChainHead { incarnation: Incarnation(1), next_seq: 1, hash: Hash32::ZERO };
+    let mut lines = String::new();
+    for (uptime_ms, wall_trusted) in [(1, false), (2, true), (3, true)] {
+        let at = Stamp { boot: 1, uptime_ms, wall_ms: 1_700_000_000_000, wall_trusted };
+        let observed = Observed {
+            kind: Kind::Contact,
+            device: "front door".into(),
+            key: "contact".into(),
+            room: None,
+            value: Reading::Open,
+        };
+        let record = chain.seal(at, None, Body::Observed(observed)).unwrap();
+        let _ = writeln!(lines, "{}", serde_json::to_string(&record).unwrap());
+    }
+    let logs = read_events(lines.as_bytes(), 480).unwrap();
+    assert_eq!((logs.len(), logs[0].events.len(), logs[0].devices[0].name.as_str()), (1, 2, "front door"));
+}

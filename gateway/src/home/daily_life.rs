@@ -1,0 +1,383 @@
+//! Where everything that tells of the elder's day meets: a sign of life is held against chatter, a
+//! caregiver's presence, an absence and the home's rhythm, and each has its own file.
+
+use protocol::observation::{Kind, Observation, Reading};
+use protocol::record::{Body, Concluded, Observed, PreAlarm, Record, Stamp, Standing, Trigger};
+use protocol::trigger::{Reason, TriggerKind};
+use protocol::visit::VisitRecord;
+use serde::{Deserialize, Serialize};
+
+use super::away::{Away, AwayRules};
+use super::caregiver::{Caregiver, CaregiverRules};
+use super::chatter::Chatter;
+use super::dwell::{Dwell, DwellRules};
+use super::inactivity::{Inactivity, InactivityRules, Limit, Sign};
+use super::local_time::{DAY_MINUTES, LocalTime};
+use super::pre_alarm::PreAlarms;
+use super::rhythm::{Rhythm, RhythmRules, Side};
+use super::{Deadline, Effect, HomeRules, Place};
+use crate::decode::Role;
+
+const MINUTE_MS: u64 = 60_000;
+
+/// Local days, first and last, on which nobody is expected at home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holiday {
+    /// Days since 1970-01-01.
+    pub first_day: i64,
+    /// The last one, included.
+    pub last_day: i64,
+}
+
+/// The rules of an elder's day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DailyLifeRules {
+    /// How many elders live in the home.
+    pub elders: u8,
+    /// Quiet at home.
+    pub inactivity: InactivityRules,
+    /// Absences.
+    pub away: AwayRules,
+    /// Caregivers' visits.
+    pub caregiver: CaregiverRules,
+    /// Bathroom and bed.
+    pub dwell: DwellRules,
+    /// Announced absences.
+    pub holidays: Vec<Holiday>,
+}
+
+impl Default for DailyLifeRules {
+    /// One elder, no holidays, every rule's own default.
+    fn default() -> Self {
+        Self {
+            elders: 1,
+            inactivity: InactivityRules::default(),
+            away: AwayRules::default(),
+            caregiver: CaregiverRules::default(),
+            dwell: DwellRules::default(),
+            holidays: Vec::new(),
+        }
+    }
+}
+
+/// What is known of the elder's day.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct DailyLife {
+    chatter: Chatter,
+    caregiver: Caregiver,
+    away: Away,
+    inactivity: Inactivity,
+    dwell: Dwell,
+    rhythm: Rhythm,
+}
+
+impl DailyLife {
+    /// What an observation means beside its own record.
+    pub fn observe(
+        &self,
+        now: &Stamp,
+        observation: &Observation,
+        pre_alarms: &PreAlarms,
+        rules: &HomeRules,
+        effects: &mut Vec<Effect>,
+    ) {
+        let place = rules.devices.get(&observation.device);
+        let life = &rules.daily_life;
+        // What a button of the elder's says is folded as a press; it has cancelled already.
+        if self.caregiver.is_present()
+            || observation.kind == Kind::Assistance
+            || !tells_of_life(observation.kind, &observation.value)
+            || !self.chatter.is_life(now, &observation.device, life.inactivity.one_sensor_ms)
+        {
+            return;
+        }
+        let sign = sign(&observation.device, place);
+        let before = effects.len();
+        self.away.saw(now, &sign, &life.away, effects);
+        let returned = self.away.absence().is_none() || effects.iter().skip(before).any(is_return);
+        let answers = |pre_alarm: &PreAlarm| match pre_alarm.kind {
+            TriggerKind::Inactivity if pre_alarm.reason == Reason::BathroomTooLong => {
+                // Writhing on the bathroom's floor is motion too.
+                pre_alarm.room.is_some() && sign.room.is_some() && pre_alarm.room.as_deref() != sign.room
+            }
+            kind => kind == TriggerKind::Inactivity && returned,
+        };
+        pre_alarms.cancel_where(answers, &observation.device, Reason::SignOfLife, effects);
+    }
+
+    /// Asks, raises and concludes whatever is due.
+    pub fn woken(&self, now: &Stamp, pre_alarms: &PreAlarms, rules: &DailyLifeRules, effects: &mut Vec<Effect>) {
+        self.caregiver.woken(now, &rules.caregiver, effects);
+        self.away.woken(now, &rules.away, effects);
+        let before = effects.len();
+        self.inactivity.woken(now, self.away.absence(), pre_alarms, &rules.inactivity, effects);
+        if effects.len() == before {
+            self.dwell.woken(now, pre_alarms, &rules.dwell, effects);
+        }
+    }
+
+    /// Folds an observation.
+    pub fn observed(&mut self, at: &Stamp, observed: &Observed, rules: &HomeRules) {
+        let place = rules.devices.get(&observed.device);
+        let life = &rules.daily_life;
+        let somebody = observed.value == Reading::Active;
+        let where_from = (observed.device.as_str(), observed.key.as_str(), observed.room.as_deref());
+        if observed.kind == Kind::Presence {
+            self.dwell.radar(at, where_from, somebody);
+            self.away.occupied(&observed.device, somebody);
+        }
+        if observed.kind == Kind::Bed {
+            self.dwell.bed(at, where_from, somebody);
+            self.away.occupied(&observed.device, somebody);
+        }
+        if !tells_of_life(observed.kind, &observed.value) {
+            return;
+        }
+        let sign = sign(&observed.device, place);
+        if observed.kind == Kind::Assistance {
+            self.pressed(at, &sign, rules);
+            return;
+        }
+        if self.caregiver.is_present() {
+            if sign.exit_door {
+                self.caregiver.exit_moved(at, &life.caregiver);
+            }
+            return;
+        }
+        let is_life = self.chatter.is_life(at, &observed.device, life.inactivity.one_sensor_ms);
+        self.chatter.heard(at, &observed.device, life.inactivity.one_sensor_ms);
+        if is_life {
+            self.lived(at, &sign, rules);
+        } else {
+            self.inactivity.chattered(life.inactivity.limit_ms);
+        }
+    }
+
+    fn lived(&mut self, at: &Stamp, sign: &Sign<'_>, rules: &HomeRules) {
+        self.away.lived(at, sign, &rules.daily_life.away);
+        for bed in self.dwell.lived(at, sign, rules.daily_life.elders <= 1) {
+            self.away.occupied(&bed, false);
+        }
+        let local = LocalTime::of(at, rules.utc_offset_minutes);
+        let began = local.map(LocalTime::minutes);
+        if let Some(began) = began {
+            self.rhythm.lived(began);
+        }
+        let limit = self.limit_at_home(local, &rules.daily_life);
+        let ended = self.inactivity.lived(at, sign, began, limit, self.caregiver.is_present());
+        if self.away.absence().is_none() {
+            self.inactivity.answered();
+            if let Some((began, minutes)) = ended {
+                self.rhythm.learn(Side::AtHome, began, minutes, &rules.daily_life.rhythm());
+            }
+        }
+    }
+
+    /// Folds a press of the elder's own: surely life, surely at home, and an answer.
+    fn pressed(&mut self, at: &Stamp, sign: &Sign<'_>, rules: &HomeRules) {
+        self.away.surely_home();
+        self.lived(at, sign, rules);
+    }
+
+    /// Folds what the rules concluded.
+    pub fn concluded(&mut self, at: &Stamp, concluded: &Concluded, rules: &HomeRules) {
+        if concluded.standing == Standing::VisitOver {
+            self.caregiver.left(&concluded.device);
+            self.stands_still(at, self.caregiver.is_present());
+            return;
+        }
+        let was_out = self.away.absence().is_some();
+        let rhythm = &self.rhythm;
+        let began = |ago_ms: u64| {
+            let wall_ms = at.wall_ms.saturating_sub(i64::try_from(ago_ms).unwrap_or(i64::MAX));
+            LocalTime::of(&Stamp { wall_ms, ..*at }, rules.utc_offset_minutes)
+        };
+        let limit_ms = |began| limit_out_ms(rhythm, began, &rules.daily_life);
+        let ended = self.away.concluded(at, concluded, began, limit_ms);
+        if let Some(absence) = ended.filter(|absence| absence.since.is_whole())
+            && let Some(began) = absence.began
+        {
+            let minutes = u32::try_from(absence.since.elapsed_ms(at) / MINUTE_MS).unwrap_or(u32::MAX);
+            self.rhythm.learn(Side::Out, began, minutes, &rules.daily_life.rhythm());
+        }
+        match concluded.standing {
+            Standing::AtHome => self.inactivity.answered(),
+            Standing::Away if !was_out => self.inactivity.judged_anew(),
+            Standing::Away | Standing::ReturnUnproven | Standing::VisitOver => {}
+        }
+    }
+
+    /// Folds a check-in or check-out.
+    pub fn visited(&mut self, at: &Stamp, visit: &VisitRecord) {
+        let was = self.caregiver.is_present();
+        let is = self.caregiver.visited(at, visit);
+        if was != is {
+            self.stands_still(at, is);
+        }
+    }
+
+    fn stands_still(&mut self, at: &Stamp, still: bool) {
+        self.inactivity.stands_still(at, still);
+        self.dwell.stands_still(at, still);
+    }
+
+    /// Folds a trigger: a press is life, an inactivity alarm waits for contact.
+    pub fn triggered(&mut self, record: &Record, trigger: &Trigger, rules: &HomeRules) {
+        self.inactivity.triggered(record, trigger);
+        if matches!(trigger.kind, TriggerKind::Sos | TriggerKind::Assistance) && !trigger.test {
+            self.pressed(&record.at, &sign(&trigger.device, rules.devices.get(&trigger.device)), rules);
+        }
+    }
+
+    /// Folds a pre-alarm.
+    pub fn pre_alarmed(&mut self, pre_alarm: &PreAlarm) {
+        self.inactivity.pre_alarmed(pre_alarm);
+        self.dwell.pre_alarmed(pre_alarm);
+    }
+
+    /// Folds that the elder said "I'm fine" with a button or page.
+    pub fn said_fine(&mut self, at: &Stamp, device: &str, rules: &HomeRules) {
+        self.pressed(at, &sign(device, rules.devices.get(device)), rules);
+    }
+
+    /// Folds that the elder cancelled something with a button.
+    pub fn cancelled(&mut self, at: &Stamp, device: &str, reason: Reason, rules: &HomeRules) {
+        if reason == Reason::ElderCancelled {
+            self.pressed(at, &sign(device, rules.devices.get(device)), rules);
+        }
+    }
+
+    /// Folds that calls were closed at the centre.
+    pub fn resolved(&mut self, calls: &[protocol::ids::LocalKey]) {
+        self.inactivity.resolved(calls);
+    }
+
+    /// Folds that the machine was up; every record says so.
+    pub fn seen(&mut self, at: &Stamp) {
+        self.chatter.seen(at);
+        self.caregiver.seen(at);
+        self.away.seen(at);
+        self.inactivity.seen(at);
+        self.dwell.seen(at);
+    }
+
+    /// Whether the elder is presumed out.
+    pub fn presumed_out(&self) -> bool {
+        self.away.absence().is_some()
+    }
+
+    /// How long there has been no sign of life, or the elder has been out, milliseconds.
+    pub fn quiet_ms(&self, now: &Stamp) -> Option<u64> {
+        self.inactivity.quiet_ms(now, self.away.absence())
+    }
+
+    /// When something is due, milliseconds of this boot's uptime.
+    pub fn deadlines(&self, pre_alarms: &PreAlarms, rules: &DailyLifeRules) -> impl Iterator<Item = (u64, Deadline)> {
+        let absence = self.away.absence();
+        let visit = self.caregiver.deadline(&rules.caregiver);
+        let away = self.away.deadline(&rules.away);
+        let quiet = self.inactivity.deadlines(absence, pre_alarms, &rules.inactivity);
+        let dwell = self.dwell.deadlines(pre_alarms, &rules.dwell);
+        visit.into_iter().chain(away).chain(quiet).chain(dwell)
+    }
+
+    /// How long a quiet at home that begins now may last.
+    fn limit_at_home(&self, began: Option<LocalTime>, rules: &DailyLifeRules) -> Limit {
+        let InactivityRules { learned_ms_min, learned_ms_max, .. } = rules.inactivity;
+        let bounds = (minutes(learned_ms_min), minutes(learned_ms_max));
+        let learned = began
+            .filter(|_| rules.inactivity.learned)
+            .and_then(|began| self.rhythm.limit_minutes(Side::AtHome, began.minutes(), bounds, &rules.rhythm()));
+        let ms = learned.map_or(rules.inactivity.limit_ms, |minutes| u64::from(minutes) * MINUTE_MS);
+        let limit = Limit { ms, reason: Reason::NoSignOfLife };
+        // Without a trusted clock there is no morning: the continuous limit stands alone.
+        let Some(began) = began else { return limit };
+        let morning = rules.inactivity.window.map(|window| window_ms(began, window));
+        let limit = match morning {
+            Some(ms) if ms < limit.ms => Limit { ms, reason: Reason::NothingByMorning },
+            _ => limit,
+        };
+        // Whoever is seen on a holiday is at home, and judged as on any day.
+        let others = rules.holidays.iter().filter(|holiday| !holiday.covers(began.day));
+        Limit { ms: past_holidays(began, limit.ms, others, rules.inactivity.limit_ms), ..limit }
+    }
+}
+
+impl DailyLifeRules {
+    fn rhythm(&self) -> RhythmRules {
+        let InactivityRules { false_alarms_a_year, hours_vary_minutes, .. } = self.inactivity;
+        RhythmRules { false_alarms_a_year, hours_vary_minutes }
+    }
+}
+
+impl Holiday {
+    fn covers(&self, day: i64) -> bool {
+        (self.first_day..=self.last_day).contains(&day)
+    }
+}
+
+/// How long an absence that began then may last, milliseconds.
+fn limit_out_ms(rhythm: &Rhythm, began: Option<LocalTime>, rules: &DailyLifeRules) -> u64 {
+    let AwayRules { limit_ms, learned, learned_ms_max, .. } = rules.away;
+    let bounds = (minutes(limit_ms), minutes(learned_ms_max));
+    let known = began
+        .filter(|_| learned)
+        .and_then(|began| rhythm.limit_minutes(Side::Out, began.minutes(), bounds, &rules.rhythm()));
+    let ms = known.map_or_else(|| rules.away.first_limit_ms(began), |minutes| u64::from(minutes) * MINUTE_MS);
+    began.map_or(ms, |began| past_holidays(began, ms, rules.holidays.iter(), limit_ms))
+}
+
+/// A limit that would fall into a holiday is reached `after_ms` after it instead.
+fn past_holidays<'h>(began: LocalTime, ms: u64, holidays: impl Iterator<Item = &'h Holiday>, after_ms: u64) -> u64 {
+    let day_minutes = i64::from(DAY_MINUTES);
+    let due_day = (began.minutes() + i64::from(minutes(ms))).div_euclid(day_minutes);
+    let last = holidays.filter(|holiday| holiday.covers(due_day)).map(|holiday| holiday.last_day).max();
+    last.map_or(ms, |last| {
+        let until = ((last + 1) * day_minutes - began.minutes()).unsigned_abs();
+        until * MINUTE_MS + after_ms
+    })
+}
+
+/// From a sign of life to the end of the first morning window that it does not answer, milliseconds.
+fn window_ms(began: LocalTime, (from, until): (u16, u16)) -> u64 {
+    let answered = (from..until).contains(&began.minute);
+    began.ms_until(until) + if answered { u64::from(DAY_MINUTES) * MINUTE_MS } else { 0 }
+}
+
+fn minutes(ms: u64) -> u32 {
+    u32::try_from(ms / MINUTE_MS).unwrap_or(u32::MAX)
+}
+
+fn sign<'a>(device: &'a str, place: Option<&'a Place>) -> Sign<'a> {
+    Sign {
+        device,
+        room: place.and_then(|place| place.room.as_deref()),
+        exit_door: place.is_some_and(|place| place.role == Some(Role::ExitDoor)),
+    }
+}
+
+/// Whether a message tells of somebody moving. That motion ended tells nothing; that a bed was left does.
+fn tells_of_life(kind: Kind, value: &Reading) -> bool {
+    match kind {
+        Kind::Motion | Kind::Presence | Kind::Vibration | Kind::Assistance => *value == Reading::Active,
+        Kind::Contact | Kind::Bed => true,
+        Kind::Sos
+        | Kind::Fall
+        | Kind::FallWarning
+        | Kind::Water
+        | Kind::Smoke
+        | Kind::Gas
+        | Kind::Co
+        | Kind::Tamper
+        | Kind::Battery
+        | Kind::Link
+        | Kind::Mains
+        | Kind::Availability
+        | Kind::Visit => false,
+    }
+}
+
+fn is_return(effect: &Effect) -> bool {
+    let Effect::Record(body) = effect;
+    matches!(body, Body::Concluded(Concluded { standing: Standing::AtHome, .. }))
+}

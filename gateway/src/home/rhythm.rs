@@ -1,0 +1,291 @@
+//! The learned rhythm of a home: how long it may be quiet at each hour before somebody should ask.
+//!
+//! After Cuddihy et al. (2007), whose alert line is a quantile of inactive time by time of day plus a
+//! margin. Two things differ. Time at home and time out have a line each, so that a working day out
+//! does not teach the home patience with a person on the floor. And the margin is a return level: the
+//! line is the longest quiet seen at that hour, raised (or lowered) by what the tail of an exponential
+//! of its size needs so that only [`RhythmRules::false_alarms_a_year`] natural quiets are expected to pass it; with
+//! more days seen the margin shrinks by itself. All arithmetic is whole numbers, so that folding the
+//! same records gives the same line everywhere.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::local_time::DAY_MINUTES;
+
+/// Width of a step of the line, minutes.
+const STEP_MINUTES: i64 = 15;
+/// Steps of a day.
+const STEPS: usize = DAY_MINUTES as usize / STEP_MINUTES as usize;
+/// Only so long is remembered: habits change with the seasons.
+const HISTORY_MINUTES: i64 = 28 * DAY_MINUTES as i64;
+/// Before so many days the defaults hold.
+const LEARNING_MINUTES: i64 = 3 * DAY_MINUTES as i64;
+/// Shorter quiets say nothing.
+const QUIET_MINUTES_MIN: u32 = 60;
+/// A longer one is taken for this long.
+const QUIET_MINUTES_MAX: u32 = 14 * DAY_MINUTES as u32;
+/// Quiets remembered; beyond it the oldest is forgotten.
+const QUIETS_MAX: usize = 800;
+/// The least part of the line that any budget leaves, thousandths.
+const FACTOR_PERMILLE_MIN: i64 = 300;
+
+/// What the rhythm is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RhythmRules {
+    /// How many natural quiets a year may pass the limit; the main setting.
+    pub false_alarms_a_year: u32,
+    /// By how much the hours of rising and resting vary, minutes.
+    pub hours_vary_minutes: u32,
+}
+
+/// Which line a quiet belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Side {
+    /// The elder was at home.
+    AtHome,
+    /// The elder was presumed out.
+    Out,
+}
+
+impl Side {
+    /// How far a quiet speaks for the hours beside it, minutes: getting up varies less than coming home.
+    fn reach_minutes(self, rules: &RhythmRules) -> i64 {
+        match self {
+            Self::AtHome => i64::from(rules.hours_vary_minutes),
+            Self::Out => 240.max(i64::from(rules.hours_vary_minutes)),
+        }
+    }
+
+    /// Scale of the tail beyond the longest quiet, thousandths of the line.
+    fn spread_permille(self) -> i64 {
+        match self {
+            Self::AtHome => 150,
+            Self::Out => 300,
+        }
+    }
+
+    /// Waited beyond the line in any case, minutes.
+    fn grace_minutes(self) -> u32 {
+        match self {
+            Self::AtHome => 30,
+            Self::Out => 60,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Quiet {
+    side: Side,
+    /// Local minutes since 1970.
+    began: i64,
+    minutes: u32,
+}
+
+/// What a home has learned of its own quiet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rhythm {
+    /// Local minute of the first sign of life.
+    since: Option<i64>,
+    /// Oldest first.
+    quiets: VecDeque<Quiet>,
+    /// Longest quiet seen around each step of the day, minutes; empty until one was seen.
+    at_home: Vec<u32>,
+    out: Vec<u32>,
+}
+
+impl Rhythm {
+    /// Folds that life was seen at this local minute.
+    pub fn lived(&mut self, minute: i64) {
+        self.since.get_or_insert(minute);
+    }
+
+    /// Folds a quiet that life ended.
+    pub fn learn(&mut self, side: Side, began: i64, minutes: u32, rules: &RhythmRules) {
+        if minutes < QUIET_MINUTES_MIN {
+            return;
+        }
+        let minutes = minutes.min(QUIET_MINUTES_MAX);
+        let now = began + i64::from(minutes);
+        self.quiets.push_back(Quiet { side, began, minutes });
+        let recent = |quiet: &Quiet| {
+            let age = now - (quiet.began + i64::from(quiet.minutes));
+            (0..HISTORY_MINUTES).contains(&age)
+        };
+        // A clock that was set back leaves quiets of the future; they go as the old ones do.
+        self.quiets.retain(recent);
+        while self.quiets.len() > QUIETS_MAX {
+            self.quiets.pop_front();
+        }
+        self.at_home = self.line(Side::AtHome, rules);
+        self.out = self.line(Side::Out, rules);
+    }
+
+    fn line(&self, side: Side, rules: &RhythmRules) -> Vec<u32> {
+        let mut line = Vec::new();
+        let reach = side.reach_minutes(rules);
+        for quiet in self.quiets.iter().filter(|quiet| quiet.side == side) {
+            line.resize(STEPS, 0);
+            let end = quiet.began + i64::from(quiet.minutes);
+            let first = (quiet.began - reach).div_euclid(STEP_MINUTES);
+            let last = (end + reach).div_euclid(STEP_MINUTES);
+            // Further back than a day the same hours say less than later ones do.
+            for step in first.max(last - STEPS as i64 + 1)..=last {
+                let until = end.min(step * STEP_MINUTES + STEP_MINUTES / 2 + reach);
+                let value = u32::try_from(until - quiet.began).unwrap_or(0);
+                if let Some(longest) = line.get_mut(step_of_day(step)) {
+                    *longest = value.max(*longest);
+                }
+            }
+        }
+        line
+    }
+
+    /// How long a quiet that began at this local minute may last, minutes; none while nothing is learned.
+    ///
+    /// It lies within `least` and `most`.
+    pub fn limit_minutes(&self, side: Side, began: i64, (least, most): (u32, u32), rules: &RhythmRules) -> Option<u32> {
+        let line = match side {
+            Side::AtHome => &self.at_home,
+            Side::Out => &self.out,
+        };
+        let seen = began - self.since?;
+        if seen < LEARNING_MINUTES || line.is_empty() {
+            return None;
+        }
+        let factor = factor_permille(seen.min(HISTORY_MINUTES).unsigned_abs(), rules.false_alarms_a_year, side);
+        let mut minutes = least;
+        while minutes < most {
+            let step = (began + i64::from(minutes)).div_euclid(STEP_MINUTES);
+            let longest = line.get(step_of_day(step)).copied().unwrap_or(0);
+            if minutes >= scaled(longest, factor).saturating_add(side.grace_minutes()) {
+                return Some(minutes);
+            }
+            minutes += STEP_MINUTES.unsigned_abs() as u32;
+        }
+        Some(most)
+    }
+}
+
+fn step_of_day(step: i64) -> usize {
+    step.rem_euclid(STEPS as i64).unsigned_abs() as usize
+}
+
+fn scaled(minutes: u32, permille: i64) -> u32 {
+    u32::try_from(i64::from(minutes) * permille / 1_000).unwrap_or(u32::MAX)
+}
+
+/// By how much the longest quiet of `seen` minutes is exceeded `false_alarms_a_year` times a year,
+/// thousandths: `1 + spread · ln(year / (seen · budget))`.
+fn factor_permille(seen: u64, false_alarms_a_year: u32, side: Side) -> i64 {
+    let year = 365 * u64::from(DAY_MINUTES);
+    let ln = ln_permille(year, seen.max(1) * u64::from(false_alarms_a_year.max(1)));
+    (1_000 + side.spread_permille() * ln / 1_000).max(FACTOR_PERMILLE_MIN)
+}
+
+/// Natural logarithm of `number / by`, thousandths, by whole numbers alone.
+fn ln_permille(number: u64, by: u64) -> i64 {
+    /// ln 2 in millionths.
+    const LN_2: i64 = 693_147;
+    let ratio = (u128::from(number.max(1)) << 64) / u128::from(by.max(1));
+    let ratio = ratio.max(1);
+    let whole = ratio.ilog2();
+    // The mantissa in 32 bits, from 1 to below 2; squaring it gives one binary digit of the logarithm after another.
+    let mut mantissa = if whole >= 32 { ratio >> (whole - 32) } else { ratio << (32 - whole) };
+    let mut log = (i64::from(whole) - 64) << 12;
+    for digit in (0..12).rev() {
+        mantissa = (mantissa * mantissa) >> 32;
+        if mantissa >= 2 << 32 {
+            mantissa >>= 1;
+            log += 1 << digit;
+        }
+    }
+    log * LN_2 / 4_096 / 1_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = DAY_MINUTES as i64;
+    const RULES: RhythmRules = RhythmRules { false_alarms_a_year: 12, hours_vary_minutes: 30 };
+
+    #[test]
+    fn the_logarithm_is_the_one_of_the_books() {
+        for (number, by) in [(1, 1), (10, 1), (1, 10), (525_600, 120_960), (3, 7), (1, 1_000_000)] {
+            let real = (number as f64 / by as f64).ln() * 1_000.0;
+            let ours = ln_permille(number, by) as f64;
+            assert!((ours - real).abs() <= 2.0, "ln({number}/{by}): {ours} is not {real}");
+        }
+    }
+
+    /// A home that sleeps from 23:00 to 07:00, naps from 13:00 to 14:30 and is out from 15:00 to 17:00.
+    fn home(days: i64) -> Rhythm {
+        lived(days, &RULES)
+    }
+
+    fn lived(days: i64, rules: &RhythmRules) -> Rhythm {
+        let mut rhythm = Rhythm::default();
+        rhythm.lived(0);
+        for day in 0..days {
+            rhythm.learn(Side::AtHome, day * DAY + 13 * 60, 90, rules);
+            rhythm.learn(Side::Out, day * DAY + 15 * 60, 120, rules);
+            rhythm.learn(Side::AtHome, day * DAY + 23 * 60, 480, rules);
+        }
+        rhythm
+    }
+
+    #[test]
+    fn nothing_is_learned_in_the_first_days() {
+        assert_eq!(home(2).limit_minutes(Side::AtHome, 2 * DAY + 9 * 60, (240, 720), &RULES), None);
+        assert!(home(3).limit_minutes(Side::AtHome, 3 * DAY + 9 * 60, (240, 720), &RULES).is_some());
+    }
+
+    #[test]
+    fn by_day_it_asks_soon_and_by_night_after_the_usual_hour_of_rising() {
+        let rhythm = home(14);
+        let limit = |hour: i64| rhythm.limit_minutes(Side::AtHome, 14 * DAY + hour * 60, (120, 720), &RULES).unwrap();
+        assert_eq!(limit(9), 120);
+        // From 23:00 the longest night seen is 8 h; it is asked after a margin, and not after 12 h.
+        assert!((510..=660).contains(&limit(23)), "{}", limit(23));
+        // Falling still at 05:00 is not excused by a night that others slept through.
+        assert!(limit(29) < 300, "{}", limit(29));
+    }
+
+    #[test]
+    fn a_smaller_budget_waits_longer_and_more_days_wait_shorter() {
+        // Hours that vary by four, or the hour of rising would decide before the margin does.
+        let night = |days: i64, false_alarms_a_year| {
+            let rules = RhythmRules { false_alarms_a_year, hours_vary_minutes: 240 };
+            lived(days, &rules).limit_minutes(Side::AtHome, days * DAY + 23 * 60, (120, 1_440), &rules).unwrap()
+        };
+        assert!(night(7, 1) > night(7, 12));
+        assert!(night(7, 12) > night(28, 12));
+    }
+
+    #[test]
+    fn what_was_learned_out_says_nothing_of_home() {
+        let mut rhythm = home(7);
+        rhythm.learn(Side::Out, 7 * DAY + 9 * 60, 1_200, &RULES);
+        let at_home = rhythm.limit_minutes(Side::AtHome, 8 * DAY + 9 * 60, (120, 720), &RULES);
+        let out = rhythm.limit_minutes(Side::Out, 8 * DAY + 9 * 60, (240, 4_320), &RULES);
+        assert_eq!(at_home, Some(120));
+        assert!(out > Some(1_200), "{out:?}");
+    }
+
+    #[test]
+    fn old_habits_and_a_clock_set_back_are_forgotten() {
+        let mut rhythm = Rhythm::default();
+        rhythm.lived(0);
+        rhythm.learn(Side::AtHome, 0, 700, &RULES);
+        rhythm.learn(Side::AtHome, 40 * DAY, 61, &RULES);
+        assert_eq!(rhythm.quiets.len(), 1);
+        rhythm.learn(Side::AtHome, 20 * DAY, 62, &RULES);
+        assert_eq!(rhythm.quiets.len(), 1);
+        for day in 0..2_000 {
+            rhythm.learn(Side::AtHome, 50 * DAY + day * 20, 60, &RULES);
+        }
+        assert_eq!(rhythm.quiets.len(), QUIETS_MAX);
+    }
+}
