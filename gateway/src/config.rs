@@ -62,6 +62,8 @@ pub struct GatewayConfig {
     pub status_listen: SocketAddr,
     /// The secret that the status page asks for where it shows or does more than counts.
     pub status_token: Option<String>,
+    /// Home Assistant's discovery prefix, where the gateway shows itself to it.
+    pub homeassistant: Option<String>,
     /// What tells the elder, and what is wired to this machine.
     pub outputs: OutputsConfig,
     /// Who is told when the centre is not reached.
@@ -120,7 +122,8 @@ impl GatewayConfig {
         let mut home_rules = HomeRules::default();
         devices(reading, root, &mut decoder, &mut home_rules);
         decoder.rules = rules::read(reading, root, &mut home_rules);
-        let intake = intake::read(reading, root, &decoder, gateway.as_ref());
+        let token = centre.as_ref().map(|centre| centre.token.as_str());
+        let intake = intake::read(reading, root, &decoder, gateway.as_ref(), token);
         home(reading, root, &mut home_rules);
         visits(reading, root, &mut home_rules.visit);
         let outputs = OutputsConfig::read(reading, root, &mut decoder, &mut home_rules);
@@ -135,7 +138,15 @@ impl GatewayConfig {
         let mut status = root.table(reading, "status");
         let status_listen = address(reading, &mut status, "listen", SocketAddr::from(([127, 0, 0, 1], 9180)));
         let status_token = status_token(reading, &mut status);
+        if let Some(IntakeConfig::Embedded { listen, .. }) = &intake
+            && listen.port() == status_listen.port()
+            && listen.port() != 0
+        {
+            let text = format!("port {} is the broker's too (`mqtt.listen`); each needs its own", listen.port());
+            reading.note(status.line_of("listen"), &status.key("listen"), text);
+        }
         status.finish(reading);
+        let homeassistant = homeassistant(reading, root);
         Some(Self {
             gateway: gateway?,
             data_dir,
@@ -148,6 +159,7 @@ impl GatewayConfig {
             journal,
             status_listen,
             status_token,
+            homeassistant,
             outputs,
             contacts,
         })
@@ -378,6 +390,24 @@ fn times<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRu
     let linger_ms = table.number(reading, "routine_linger_ms", 100..=5_000, 5_000);
     table.finish(reading);
     (outbox, EngineLimits { poll_wait_secs, linger_ms, ..EngineLimits::default() })
+}
+
+/// `[homeassistant]`: the discovery prefix, where it is on.
+fn homeassistant<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> Option<String> {
+    let mut table = root.table(reading, "homeassistant");
+    let enabled = table.flag(reading, "enabled", false);
+    let parse = |text: &str| {
+        let good =
+            !text.is_empty() && !text.contains(['+', '#', '\0']) && !text.starts_with('/') && !text.ends_with('/');
+        if good {
+            Ok(text.to_owned())
+        } else {
+            Err(format!("`{text}` is not a topic; the usual prefix is homeassistant"))
+        }
+    };
+    let prefix = table.parsed(reading, "discovery_prefix", parse).unwrap_or_else(|| "homeassistant".to_owned());
+    table.finish(reading);
+    enabled.then_some(prefix)
 }
 
 fn journal<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> JournalLimits {

@@ -16,6 +16,7 @@ use crate::engine::{Command, Completion, Engine, EngineConfig, Heard, Recovered,
 use crate::gpio::{self, Bank};
 use crate::history::History;
 use crate::home::local_time::LocalTime;
+use crate::home_assistant::{self, Dashboard};
 use crate::intake::embedded::EmbeddedError;
 use crate::intake::{Announcement, INTAKE_QUEUE_MAX, Incoming, Publisher, embedded, external};
 use crate::journal::{FsStorage, Journal, JournalError};
@@ -138,10 +139,14 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
             let broker = embedded::start(*listen, clients.clone(), intake.clone()).await;
             Publisher::Embedded(broker.map_err(DriverError::Broker)?)
         }
-        IntakeConfig::External(broker) => Publisher::External(external::start(broker, intake.clone(), &stop)),
+        IntakeConfig::External(broker) => {
+            let will = config.homeassistant.as_ref().map(|_| home_assistant::status(false));
+            Publisher::External(external::start(broker, intake.clone(), &stop, will))
+        }
     };
     gpio::input::start(config.outputs.inputs.clone(), &bank.pins, &intake, &stop);
     drop(intake);
+    let mut dashboard = Dashboard::start(&config, publisher.clone());
 
     let mut driver = Driver {
         elder: Elder::start(&config.outputs, &publisher, &bank.pins, &completions),
@@ -189,8 +194,10 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
         let commands = engine.step(&now, completion);
         driver.local = engine.local_time(&now);
         driver.execute(commands);
+        dashboard.show(&now, &engine);
         ready.beat(recorded, now.uptime_ms, &config);
         if driver.stopped || stop_deadline.is_some_and(|deadline| now.uptime_ms >= deadline) {
+            dashboard.leave(&driver.publisher).await;
             tracing::info!(in_order = driver.stopped, "stopped");
             return Ok(());
         }

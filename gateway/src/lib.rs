@@ -4,6 +4,7 @@
 
 pub mod backtest;
 pub mod clock;
+pub mod commissioning;
 pub mod config;
 pub mod contacts;
 pub mod decode;
@@ -14,6 +15,7 @@ pub mod engine;
 pub mod gpio;
 pub mod history;
 pub mod home;
+pub mod home_assistant;
 pub mod intake;
 pub mod jitter;
 pub mod journal;

@@ -1,4 +1,4 @@
-//! The `gateway` program: run, check, decode, backtest, journal.
+//! The `gateway` program: run, check, decode, backtest, journal, and the installer's tools.
 
 use std::io::{BufReader, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
+use gateway::commissioning::bridge::{self, Bridge};
+use gateway::commissioning::{self, Tool, advice};
 use gateway::config::GatewayConfig;
-use gateway::decode::{Decoder, DecoderConfig};
+use gateway::decode::{Decoder, DecoderConfig, Step};
 use gateway::device_page::{self, DevicePage};
 use gateway::driver::{self, Draw};
 use gateway::home::HomeRules;
@@ -50,11 +52,18 @@ enum Task {
         #[arg(long, value_name = "FILE", default_value = "/etc/homecare/gateway.toml")]
         config: PathBuf,
     },
-    /// Read a configuration and tell every problem at once, with line and key; exit 0 when it is good.
+    /// Read a configuration and tell every problem at once, with line and key; exit 0 when it is good. Then advise:
+    /// what is missing in the home's file and, where the bridge's words are given, in its settings.
     Check {
         /// The configuration to read.
         #[arg(long, value_name = "FILE", default_value = "/etc/homecare/gateway.toml")]
         config: PathBuf,
+        /// What Zigbee2MQTT says: its bridge/devices or bridge/info message, or JSON lines {"topic","payload"} of both.
+        #[arg(long, value_name = "FILE", conflicts_with = "live")]
+        bridge: Option<PathBuf>,
+        /// Ask the running bridge through the home's broker.
+        #[arg(long)]
+        live: bool,
     },
     /// Say what device messages mean: JSON lines {"topic","payload","retain"} on standard input, one
     /// JSON line with the observations for each on standard output. Put a bridge's `bridge/devices`
@@ -83,6 +92,8 @@ enum Task {
         #[arg(long, value_name = "FILE", default_value = "/etc/homecare/gateway.toml")]
         config: PathBuf,
     },
+    #[command(flatten)]
+    Tool(Tool),
     /// Replay recorded days through the rules of a home: the calls they would have brought, how soon a
     /// stop of all life would have been noticed, and both for other settings, as a table and a plot.
     ///
@@ -144,7 +155,8 @@ fn main() -> ExitCode {
     log_to_stderr(cli.log_format);
     let outcome = match cli.task {
         Task::Run { config } => run(&config),
-        Task::Check { config } => check(&config),
+        Task::Check { config, bridge, live } => check(&config, bridge.as_deref(), live),
+        Task::Tool(tool) => tool.run(read, ExitCode::from(EXIT_CONFIG)),
         Task::Decode { config } => decode(config.as_deref()),
         Task::Devices { config, json } => devices(&config, json),
         Task::TestPress { device, config } => test_press(&config, &device),
@@ -187,10 +199,20 @@ fn read(path: &Path) -> anyhow::Result<Option<GatewayConfig>> {
     }
 }
 
-fn check(path: &Path) -> anyhow::Result<ExitCode> {
+fn check(path: &Path, bridge: Option<&Path>, live: bool) -> anyhow::Result<ExitCode> {
     let Some(config) = read(path)? else { return Ok(ExitCode::from(EXIT_CONFIG)) };
+    let base = &config.decoder.zigbee2mqtt_base;
+    let bridge = match bridge {
+        Some(path) => Some(Bridge::read(base, &bridge::lines(path, base)?)),
+        None if live => Some(commissioning::ask_bridge(&config)?),
+        None => None,
+    };
     for advice in config.advice() {
         println!("advice: {advice}");
+    }
+    let advice = advice::on_home(&config).into_iter();
+    for Step { zh, en } in advice.chain(bridge.iter().flat_map(|bridge| advice::on_bridge(&config, bridge))) {
+        println!("建议: {zh}\nadvice: {en}");
     }
     println!("{}: good; gateway {}, {} device(s)", path.display(), config.gateway, config.rules.devices.len());
     Ok(ExitCode::SUCCESS)

@@ -17,3 +17,9 @@ pub const WIRED: &str = "homecare/wired/";
 
 /// The elder's cancel for a running pre-alarm, for a button or page of the product's own.
 pub const CANCEL: &str = "homecare/cancel";
+
+/// The gateway publishes its own state here, retained, where Home Assistant is to see it.
+pub const STATE: &str = "homecare/state";
+
+/// The gateway publishes `online` and `offline` here, retained, where Home Assistant is to see it.
+pub const STATUS: &str = "homecare/status";

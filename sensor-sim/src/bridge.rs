@@ -61,8 +61,13 @@ impl RadioBridge {
     /// state of every device, which is not flagged retained.
     pub fn start(&self) -> Vec<Publication> {
         let mut out = self.retained();
-        out.extend(self.devices.values().map(|device| device.replayed(&self.base)));
+        out.extend(self.zigbee().map(|device| device.replayed(&self.base)));
         out
+    }
+
+    /// The devices that are its own; the others speak for themselves.
+    fn zigbee(&self) -> impl Iterator<Item = &Device> {
+        self.devices.values().filter(|device| device.dialect().is_none())
     }
 
     /// What it publishes again when only its connection to the broker was lost.
@@ -70,9 +75,9 @@ impl RadioBridge {
         let mut out = vec![
             bridge_state(&self.base, true),
             Publication::json(format!("{}/bridge/info", self.base), &info(false)).retained(),
-            Publication::bytes(format!("{}/bridge/devices", self.base), list(self.devices.values())).retained(),
+            Publication::bytes(format!("{}/bridge/devices", self.base), list(self.zigbee())).retained(),
         ];
-        out.extend(self.devices.keys().map(|name| availability(&self.base, name, true)));
+        out.extend(self.zigbee().map(|device| availability(&self.base, device.name(), true)));
         out
     }
 
@@ -85,9 +90,11 @@ impl RadioBridge {
     /// its model cannot tell.
     pub fn happen(&mut self, name: &str, what: Happening) -> Vec<Publication> {
         let Some(device) = self.devices.get_mut(name) else { return Vec::new() };
-        let Some(publication) = device.happen(&self.base, what) else { return Vec::new() };
-        let twin = if self.action_twin { action_twin(&publication) } else { None };
-        std::iter::once(publication).chain(twin).collect()
+        let mut out = device.reports(&self.base, what);
+        let twinned = self.action_twin && device.dialect().is_none();
+        let twin = out.first().filter(|_| twinned).and_then(action_twin);
+        out.extend(twin);
+        out
     }
 
     /// The filters to subscribe to: what devices and the bridge itself may be told.

@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::dialect::Dialect;
 use crate::dice::Dice;
 use crate::publication::{Publication, Qos};
 
@@ -59,6 +60,8 @@ pub enum Happening {
     BatteryAt(u8),
     /// It reports in with nothing new: the merged state goes out again.
     Beat,
+    /// Its battery dies: it says nothing until it reports a new one.
+    BatteryDied,
 }
 
 impl Happening {
@@ -78,7 +81,8 @@ impl Happening {
             | Self::Tampered
             | Self::Untampered
             | Self::BatteryAt(_)
-            | Self::Beat => false,
+            | Self::Beat
+            | Self::BatteryDied => false,
         }
     }
 
@@ -104,6 +108,7 @@ impl Happening {
             Self::Untampered => "case closed".into(),
             Self::BatteryAt(percent) => format!("battery {percent} %"),
             Self::Beat => "reports in".into(),
+            Self::BatteryDied => "battery dead".into(),
         }
     }
 }
@@ -117,6 +122,9 @@ pub struct Device {
     qos: Qos,
     state: Map<String, Value>,
     dice: Dice,
+    dialect: Option<Dialect>,
+    happened: u32,
+    dead: bool,
 }
 
 impl Device {
@@ -129,7 +137,8 @@ impl Device {
             let percent = dice.between(55, 100);
             set_battery(&mut state, model, percent);
         }
-        let mut device = Self { name, model, room, qos: Qos::AtLeastOnce, state, dice };
+        let mut device =
+            Self { name, model, room, qos: Qos::AtLeastOnce, state, dice, dialect: None, happened: 0, dead: false };
         device.hear();
         device
     }
@@ -139,6 +148,35 @@ impl Device {
     pub fn at_qos(mut self, qos: Qos) -> Self {
         self.qos = qos;
         self
+    }
+
+    /// The same sense or button in another ecosystem's words; no Zigbee bridge knows it then.
+    #[must_use]
+    pub fn speaking(mut self, dialect: Option<Dialect>) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
+    /// How it speaks, where it is not Zigbee2MQTT's.
+    pub fn dialect(&self) -> Option<Dialect> {
+        self.dialect
+    }
+
+    /// What goes out when `what` happens: one report, or whatever its dialect makes of it.
+    pub fn reports(&mut self, base: &str, what: Happening) -> Vec<Publication> {
+        if what == Happening::BatteryDied {
+            self.dead = true;
+        } else if matches!(what, Happening::BatteryAt(_)) {
+            self.dead = false;
+        }
+        if self.dead {
+            return Vec::new();
+        }
+        let Some(dialect) = self.dialect else { return self.happen(base, what).into_iter().collect() };
+        // Its state is kept as everybody's is; the words are its own.
+        let _ = self.absorb(what);
+        self.happened = self.happened.wrapping_add(1);
+        dialect.report(self, what, self.happened)
     }
 
     /// Friendly name.
@@ -183,7 +221,11 @@ impl Device {
 
     /// Whether the model can tell that `what` happens.
     pub fn can(&self, what: Happening) -> bool {
-        self.clone().absorb(what).is_some()
+        match self.dialect {
+            _ if what == Happening::BatteryDied => self.model.definition().power == Power::Battery,
+            Some(dialect) => !dialect.report(self, what, 0).is_empty(),
+            None => self.clone().absorb(what).is_some(),
+        }
     }
 
     /// What the start-up replay publishes: the cached state as it is, not retained.

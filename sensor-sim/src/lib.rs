@@ -7,6 +7,7 @@
 pub mod bridge;
 pub mod config;
 pub mod device;
+pub mod dialect;
 pub mod dice;
 pub mod life;
 pub mod link;

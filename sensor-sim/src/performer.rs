@@ -9,7 +9,7 @@ use protocol::visit::{Datum, Fix, VisitAct};
 use crate::bridge::{RadioBridge, availability};
 use crate::payload::{self, VisitCall};
 use crate::publication::{Publication, Qos};
-use crate::scenario::{Act, Place, Power, VisitNote, WorldAct};
+use crate::scenario::{Act, Place, Power, VisitNote, WorldAct, sides};
 
 /// Where the home stands, WGS-84, degrees × 10⁷.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +80,12 @@ impl Performer {
                     self.last.insert(device.clone(), report.clone());
                 }
                 out
+            }
+            Act::Chatter { device, times } => {
+                let model = self.bridge.device(device).map(crate::device::Device::model);
+                let sides = model.and_then(sides);
+                let all = (0..*times).flat_map(|_| sides).flatten();
+                all.flat_map(|what| self.bridge.happen(device, what)).collect()
             }
             Act::DeliverAgain { device } => self.last.get(device).cloned().into_iter().collect(),
             Act::Reachable { device, online } => vec![availability(self.bridge.base(), device, *online)],

@@ -69,6 +69,7 @@ pub fn world_step(scenario: &Scenario) -> Option<PlayError> {
     scenario.steps.iter().find_map(|step| match &step.act {
         Act::World(act) => Some(PlayError::WorldStep { line: step.line, text: only_the_world(&act.to_string()) }),
         Act::Device { .. }
+        | Act::Chatter { .. }
         | Act::DeliverAgain { .. }
         | Act::Reachable { .. }
         | Act::RadioBridge(_)

@@ -10,14 +10,15 @@ use protocol::trigger::OrderClass;
 use protocol::visit::{Datum, Method};
 
 use crate::device::{Device, Happening, Model};
+use crate::dialect::Dialect;
 
 mod act;
 mod parse;
 mod print;
 mod words;
 
-pub(crate) use act::degrees_e7;
 pub use act::parse_act;
+pub(crate) use act::{degrees_e7, sides};
 pub(crate) use parse::{span, time_of_day, why_no_name};
 pub(crate) use print::clock;
 
@@ -67,7 +68,7 @@ pub struct HomeDevice {
 impl HomeDevice {
     /// The pretend device.
     pub fn device(&self, seed: u64) -> Device {
-        Device::new(self.name.clone(), self.kind.model(), self.room.clone(), seed)
+        Device::new(self.name.clone(), self.kind.model(), self.room.clone(), seed).speaking(self.kind.dialect())
     }
 }
 
@@ -110,11 +111,31 @@ pub enum DeviceKind {
     Siren,
     /// Siren set by `warning`.
     WarningSiren,
+    /// 433 MHz pendant through rtl_433.
+    Rtl433Pendant,
+    /// 433 MHz motion sensor through rtl_433.
+    Rtl433Motion,
+    /// 433 MHz pendant through Tasmota's RF bridge.
+    TasmotaPendant,
+    /// 433 MHz pendant through OpenMQTTGateway.
+    OpenMqttGatewayPendant,
+    /// Motion sensor of an ESPHome node.
+    EsphomeMotion,
+    /// Door switch of a Tasmota device.
+    TasmotaDoor,
+    /// SOS button of Shelly's first generation.
+    ShellyButton,
+    /// SOS button on an input of Shelly's second generation.
+    ShellyPlusButton,
+    /// SOS button of Shelly BLU through Theengs.
+    BleButton,
+    /// A neighbour's 433 MHz pendant, heard and nobody's business.
+    NeighbourPendant,
 }
 
 impl DeviceKind {
     /// Every kind with its word in a scenario.
-    pub const WORDS: [(&'static str, Self); 18] = [
+    pub const WORDS: [(&'static str, Self); 28] = [
         ("sos", Self::Sos),
         ("two_gesture_sos", Self::TwoGestureSos),
         ("latching_sos", Self::LatchingSos),
@@ -133,6 +154,16 @@ impl DeviceKind {
         ("leak", Self::Leak),
         ("siren", Self::Siren),
         ("warning_siren", Self::WarningSiren),
+        ("rtl_433_pendant", Self::Rtl433Pendant),
+        ("rtl_433_motion", Self::Rtl433Motion),
+        ("tasmota_pendant", Self::TasmotaPendant),
+        ("openmqttgateway_pendant", Self::OpenMqttGatewayPendant),
+        ("esphome_motion", Self::EsphomeMotion),
+        ("tasmota_door", Self::TasmotaDoor),
+        ("shelly_button", Self::ShellyButton),
+        ("shelly_plus_button", Self::ShellyPlusButton),
+        ("ble_button", Self::BleButton),
+        ("neighbour_pendant", Self::NeighbourPendant),
     ];
 
     /// Its word in a scenario and in the simulator's settings.
@@ -159,6 +190,48 @@ impl DeviceKind {
             Self::Leak => Model::Leak,
             Self::Siren => Model::Siren,
             Self::WarningSiren => Model::WarningSiren,
+            Self::Rtl433Pendant
+            | Self::TasmotaPendant
+            | Self::OpenMqttGatewayPendant
+            | Self::NeighbourPendant
+            | Self::ShellyButton
+            | Self::ShellyPlusButton
+            | Self::BleButton => Model::SosButton,
+            Self::Rtl433Motion | Self::EsphomeMotion => Model::Motion,
+            Self::TasmotaDoor => Model::Contact,
+        }
+    }
+
+    /// How it speaks, where it is not Zigbee2MQTT's.
+    pub fn dialect(self) -> Option<Dialect> {
+        match self {
+            Self::Rtl433Pendant | Self::NeighbourPendant => Some(Dialect::Rtl433Pendant),
+            Self::Rtl433Motion => Some(Dialect::Rtl433Motion),
+            Self::TasmotaPendant => Some(Dialect::TasmotaPendant),
+            Self::OpenMqttGatewayPendant => Some(Dialect::OpenMqttGatewayPendant),
+            Self::EsphomeMotion => Some(Dialect::EsphomeMotion),
+            Self::TasmotaDoor => Some(Dialect::TasmotaDoor),
+            Self::ShellyButton => Some(Dialect::ShellyButton),
+            Self::ShellyPlusButton => Some(Dialect::ShellyPlusButton),
+            Self::BleButton => Some(Dialect::BleButton),
+            Self::Sos
+            | Self::TwoGestureSos
+            | Self::LatchingSos
+            | Self::ImFine
+            | Self::Assistance
+            | Self::Motion
+            | Self::Door
+            | Self::ExitDoor
+            | Self::Bed
+            | Self::Fall
+            | Self::PostureFall
+            | Self::PresenceFall
+            | Self::Smoke
+            | Self::Gas
+            | Self::Co
+            | Self::Leak
+            | Self::Siren
+            | Self::WarningSiren => None,
         }
     }
 }
@@ -183,6 +256,13 @@ pub enum Act {
         device: String,
         /// What happens to it.
         what: Happening,
+    },
+    /// A sensor chatters: it goes to and fro so often at once.
+    Chatter {
+        /// Friendly name.
+        device: String,
+        /// How often each way.
+        times: u32,
     },
     /// The last message of a device is delivered once more, as a QoS 1 duplicate.
     DeliverAgain {

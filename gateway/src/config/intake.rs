@@ -8,6 +8,7 @@ use protocol::settings::{Reading, Table};
 use protocol::topics;
 
 use super::{IntakeConfig, address, required, secret};
+use crate::commissioning::visitor;
 use crate::decode::{DecoderConfig, Role};
 use crate::intake::embedded::ClientRights;
 use crate::intake::external::ExternalBroker;
@@ -18,6 +19,7 @@ pub(super) fn read<'t>(
     root: &mut Table<'t>,
     decoder: &DecoderConfig,
     gateway: Option<&GatewayId>,
+    token: Option<&str>,
 ) -> Option<IntakeConfig> {
     #[derive(Clone, Copy)]
     enum Mode {
@@ -29,7 +31,8 @@ pub(super) fn read<'t>(
     let intake = match table.choice(reading, "mode", &modes).unwrap_or(Mode::Embedded) {
         Mode::Embedded => {
             let listen = address(reading, &mut table, "listen", SocketAddr::from(([127, 0, 0, 1], 1883)));
-            let clients = clients(reading, &mut table);
+            let mut clients = clients(reading, &mut table);
+            clients.extend(token.map(|token| visitor::rights(token, &decoder.zigbee2mqtt_base)));
             Some(IntakeConfig::Embedded { listen, clients })
         }
         Mode::External => external(reading, &mut table, decoder, gateway),
@@ -48,7 +51,7 @@ fn clients<'t>(reading: &mut Reading<'t>, mqtt: &mut Table<'t>) -> Vec<ClientRig
             let name = table.key(key);
             let filters = table.texts(reading, key).unwrap_or_default();
             let wired = format!("{}x", topics::WIRED);
-            let own = [topics::REASSURANCE, topics::PRESENCE_CODE, &wired];
+            let own = [topics::REASSURANCE, topics::PRESENCE_CODE, topics::STATE, topics::STATUS, &wired];
             for filter in filters.iter().filter(|filter| {
                 key == "publish"
                     && (own.iter().any(|own| topic_filter::matches(filter, own)) || filter.starts_with(topics::WIRED))
@@ -60,6 +63,13 @@ fn clients<'t>(reading: &mut Reading<'t>, mqtt: &mut Table<'t>) -> Vec<ClientRig
             }
             filters
         });
+        if name == visitor::NAME {
+            reading.note(
+                table.line_of("name"),
+                &table.key("name"),
+                format!("`{name}` is the installer's tools' own name"),
+            );
+        }
         if !name.is_empty() && clients.iter().any(|client| client.name == name) {
             reading.note(table.line_of("name"), &table.key("name"), format!("`{name}` signs in twice"));
         }

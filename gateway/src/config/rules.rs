@@ -15,6 +15,7 @@ enum Preset {
     ShellyGen1,
     ShellyGen2,
     Rtl433Code,
+    OpenMqttGateway433,
 }
 
 const PRESETS: &[(&str, Preset)] = &[
@@ -25,6 +26,7 @@ const PRESETS: &[(&str, Preset)] = &[
     ("shelly_gen1", Preset::ShellyGen1),
     ("shelly_gen2", Preset::ShellyGen2),
     ("rtl_433_code", Preset::Rtl433Code),
+    ("openmqttgateway_433", Preset::OpenMqttGateway433),
 ];
 
 /// Reads every `[[rule]]`; its device gets the rule's role and room in the home.
@@ -111,6 +113,7 @@ fn rule<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>) -> Option<GenericR
         Preset::Rtl433Code => {
             Some(GenericRule::rtl_433_code(device, &name("model"), &name("id"), &name("code"), role?))
         }
+        Preset::OpenMqttGateway433 => Some(GenericRule::openmqttgateway_433(device, &name("code"), role?)),
     }
 }
 

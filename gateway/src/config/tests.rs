@@ -255,9 +255,8 @@ fn a_pin_used_twice_or_out_of_range_is_refused_with_its_line() {
         line 13: gpio.name: `cord` (number 2) is a name given twice
         line 18: gpio.input[1].supervise_pin: GPIO 17 is used by gpio.input[1].pin already
         line 22: gpio.output[1].pin: 40 is outside 0–27; the default is 0
-        line 22: gpio.output[1].pin: GPIO 0 is used by gpio.input[2].pin already
-        line 23: gpio.input[2].kind: is required: sos, mains or battery_low
-        line 23: gpio.input[2].pin: is required: the BCM number of the contact's pin, 0–27
+        line 23: gpio.input[2].kind: is required: one of sos, mains, battery_low
+        line 23: gpio.input[2].pin: is required: a BCM number, 0–27
     "#]],
     );
 }
@@ -283,7 +282,6 @@ fn outputs_that_cannot_work_are_refused() {
         &format!("{GOOD}\n{outputs}"),
         expect![[r#"
         line 15: output[1].kind: `bell` is not one of siren, alarm_siren, lamp, plug, pad
-        line 15: output[1].kind: is required: siren, alarm_siren, lamp, plug, pad
         line 17: output[1].stages.coming: is not JSON: expected value at line 1 column 1
         line 18: output[1].stages.left: is not a known key; did you mean `here`?
         line 19: output[2].name: `voice` is the name of another output

@@ -25,9 +25,10 @@ impl Decoder {
             ["home", _, "BTtoMQTT", address] => self.advertisement(heard, address),
             // Discovery describes devices that speak for themselves on their own topics.
             ["homeassistant", ..] => Decoded::default(),
-            ["tele", device, "LWT"] | ["shellies", device, "online"] | [device, "status" | "online"] => {
-                self.availability(heard, device)
-            }
+            ["tele", device, "LWT"]
+            | ["shellies", device, "online"]
+            | ["homie", _, device, "$state"]
+            | [device, "status" | "online"] => self.availability(heard, device),
             _ if self.config.rules.iter().any(|rule| rule.topic.matches(heard.topic)) => Decoded::default(),
             // Firmware whose words need a rule to mean anything.
             ["tele" | "stat" | "shellies", _, ..] | [_, "events", "rpc"]
@@ -98,9 +99,9 @@ impl Decoder {
             Ok(text) => text.trim(),
             Err(rejection) => return Decoded::rejected(rejection),
         };
-        let reading = if has_word(word, &["online", "true"]) {
+        let reading = if has_word(word, &["online", "true", "ready"]) {
             Reading::Online
-        } else if has_word(word, &["offline", "false"]) {
+        } else if has_word(word, &["offline", "false", "lost", "disconnected"]) {
             Reading::Offline
         } else {
             return Decoded::default();

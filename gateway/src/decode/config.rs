@@ -70,6 +70,11 @@ impl Role {
         ("ignore", Self::Ignore),
     ];
 
+    /// Its word in a configuration.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, role)| *role == self).map_or("", |(word, _)| word)
+    }
+
     /// What its device's own signal is an observation of; nothing for [`Role::Ignore`].
     pub fn kind(self) -> Option<Kind> {
         match self {

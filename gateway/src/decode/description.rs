@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::memory::ACTION;
-use super::sense::{Literal, Nature, Sense, Shape, sense};
+use super::sense::{Literal, Nature, Sense, Shape, sense, speaks_by_name};
 
 /// Version of the compact form; stands in its first byte.
 const VERSION: u8 = 2;
@@ -34,6 +34,21 @@ impl Description {
     pub(super) fn sense(&self, key: &str) -> Option<&Sense> {
         let place = self.keys.binary_search_by(|(name, _)| name.as_str().cmp(key)).ok()?;
         self.keys.get(place).map(|(_, sense)| sense)
+    }
+
+    /// The keys that mean something, settings left out.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().filter(|(_, sense)| *sense != Sense::Setting).map(|(name, _)| name.as_str())
+    }
+
+    /// The kinds that its keys can tell of.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.keys.iter().flat_map(|(_, sense)| sense.kinds())
+    }
+
+    /// The keys that can tell of a kind.
+    pub(super) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &str> {
+        self.keys.iter().filter(move |(_, sense)| sense.tells(kind)).map(|(name, _)| name.as_str())
     }
 
     /// Whether any key of the device is of a kind.
@@ -108,8 +123,26 @@ impl From<DescriptionV1> for Description {
 struct Gathered {
     nature: Nature,
     keys: Vec<(String, Sense)>,
-    /// Bare zone alarms: property, on, off.
-    alarms: Vec<(String, Literal, Literal)>,
+    /// Bare zone alarms, by property.
+    alarms: Vec<(String, Alarm)>,
+}
+
+/// How a bare zone alarm says that it is on.
+enum Alarm {
+    /// On, off.
+    Sides(Literal, Literal),
+    /// A word such as `alarm` or `normal`.
+    Words,
+}
+
+impl Alarm {
+    fn sense(self, kind: Kind) -> Sense {
+        match (self, kind) {
+            (Self::Sides(open, closed), Kind::Contact) => Sense::Contact { open, closed },
+            (Self::Sides(on, off), kind) => Sense::Flag { kind, on, off },
+            (Self::Words, kind) => Sense::Words { kind },
+        }
+    }
 }
 
 impl Gathered {
@@ -130,12 +163,25 @@ impl Gathered {
         let Some(property) = text("property").or_else(|| text("name")) else { return };
         let access = expose.get("access").and_then(Value::as_u64).unwrap_or(PUBLISHED);
         let setting = access & SETTABLE != 0 && !NEVER_A_SETTING.contains(&property);
-        if access & PUBLISHED == 0 || setting || property.len() > NAME_BYTES_MAX {
+        if property.len() > NAME_BYTES_MAX {
+            return;
+        }
+        if access & PUBLISHED == 0 || setting {
+            // A cube's `fall_detection: ON` is listed, so that its name is never taken for what it says.
+            if speaks_by_name(property) {
+                self.keys.push((property.to_owned(), Sense::Setting));
+            }
             return;
         }
         let Some(shape) = shape(expose, kind) else { return };
-        if let (Shape::Binary { on, off }, "alarm" | "alarm_1") = (&shape, property) {
-            self.alarms.push((property.to_owned(), on.clone(), off.clone()));
+        match (&shape, property) {
+            (Shape::Binary { on, off }, "alarm" | "alarm_1") => {
+                self.alarms.push((property.to_owned(), Alarm::Sides(on.clone(), off.clone())));
+            }
+            (Shape::Words(words), "alarm_status" | "alarm_state") if words.iter().any(|word| word == "alarm") => {
+                self.alarms.push((property.to_owned(), Alarm::Words));
+            }
+            _ => {}
         }
         // An endpoint's own key (`occupancy_2`) means what the plain one does.
         let name = text("endpoint").and_then(|endpoint| property.strip_suffix(endpoint)).unwrap_or(property);
@@ -150,7 +196,7 @@ impl Gathered {
                 |sense: &Sense| sense.tells(kind) || (kind == Kind::Sos && matches!(sense, Sense::Action { .. }));
             if !self.keys.iter().any(|(_, sense)| says_so(sense)) {
                 let alarms = self.alarms.into_iter();
-                self.keys.extend(alarms.map(|(property, on, off)| (property, Sense::Flag { kind, on, off })));
+                self.keys.extend(alarms.map(|(property, alarm)| (property, alarm.sense(kind))));
             }
         }
         self.keys.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -167,7 +213,7 @@ fn shape(expose: &Value, kind: &str) -> Option<Shape> {
         }
         "numeric" => {
             let unit = expose.get("unit").and_then(Value::as_str).unwrap_or_default();
-            Some(Shape::Numeric { volume: matches!(unit, "m³" | "L" | "l" | "ft³") })
+            Some(Shape::Numeric { volume: matches!(unit, "m³" | "L" | "l" | "ft³"), percent: unit == "%" })
         }
         "enum" => {
             let values = expose.get("values").and_then(Value::as_array).into_iter().flatten();

@@ -6,6 +6,8 @@
 mod air;
 mod config;
 mod description;
+mod explain;
+mod listed;
 mod memory;
 mod rejection;
 mod rule;
@@ -25,12 +27,15 @@ use protocol::topics;
 use protocol::trigger::Reason;
 
 pub use config::{DecoderConfig, Role, UnknownDevices};
+pub use explain::Step;
+pub use listed::ListedDevice;
 pub use memory::{DecoderSnapshot, SnapshotV1};
 pub use rejection::Rejection;
 pub use rule::{Condition, GenericRule, Select};
 pub use scalar::PAYLOAD_BYTES_MAX;
 pub use topic::{InvalidPattern, TopicPattern};
 pub use visit::VisitMessage;
+pub use words::{kind_words, reading_words};
 pub use zigbee::DEVICE_LIST_BYTES_MAX;
 
 use memory::{Device, Manner, Memory};
@@ -112,7 +117,7 @@ impl Decoder {
         match (heard.topic, zigbee) {
             (topics::VISIT, _) => visit::decode(heard),
             (topics::CANCEL, _) => cancel(heard),
-            (topics::REASSURANCE | topics::PRESENCE_CODE, _) => Decoded::default(),
+            (topics::REASSURANCE | topics::PRESENCE_CODE | topics::STATE | topics::STATUS, _) => Decoded::default(),
             (_, Some(rest)) => self.zigbee(heard, rest),
             (_, None) => self.elsewhere(heard),
         }

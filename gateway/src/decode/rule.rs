@@ -157,6 +157,14 @@ impl GenericRule {
         }
     }
 
+    /// A learned code of OpenMQTTGateway's 433 MHz receiver: `home/<gateway>/433toMQTT` with `value`.
+    pub fn openmqttgateway_433(device: &str, code: &str, role: Role) -> Self {
+        let topic = TopicPattern::exact(&["home", "433toMQTT"]);
+        let topic = TopicPattern::parse("home/+/433toMQTT").unwrap_or(topic);
+        let rule = Self::new(device, topic, Select::json("value"), role);
+        Self { on: vec![code.to_owned()], momentary: true, debounce_ms: BURST_QUIET_MS, ..rule }
+    }
+
     /// What a value says; nothing where it is about something else.
     fn reading(&self, kind: Kind, value: &str) -> Option<Reading> {
         let is_in = |values: &[String]| values.iter().any(|known| known.eq_ignore_ascii_case(value));

@@ -1,11 +1,11 @@
 //! What one message key means: from its bridge's exposes where there are any, else from its name. Never from a list
 //! of models.
 
-use protocol::observation::Kind;
+use protocol::observation::{Kind, Reading};
 use serde::{Deserialize, Serialize};
 
 use super::scalar::Scalar;
-use super::words::{has_word, words};
+use super::words::{contact_said, has_word, words};
 
 /// A value that a bridge names for one side of a binary.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,13 @@ pub(super) enum Literal {
 }
 
 impl Literal {
+    fn word(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Bool(_) | Self::Number(_) => None,
+        }
+    }
+
     pub(super) fn is(&self, scalar: &Scalar) -> bool {
         match (self, scalar) {
             (Self::Bool(mine), Scalar::Bool(value)) => mine == value,
@@ -53,13 +60,15 @@ pub(super) enum Sense {
     /// A gesture per message. `emergency_device`: its bridge calls it an SOS or panic button.
     /// `person_fall`: its bridge calls it a fall detector, and no gesture of it belongs to an object.
     Action { emergency_device: bool, person_fall: bool },
+    /// A setting whose name alone would say something.
+    Setting,
 }
 
 /// How a key's values look.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Shape {
     Binary { on: Literal, off: Literal },
-    Numeric { volume: bool },
+    Numeric { volume: bool, percent: bool },
     Words(Vec<String>),
     Text,
 }
@@ -82,7 +91,9 @@ impl Nature {
     pub(super) fn of(description: &str) -> Self {
         let has = |any_of| has_word(description, any_of);
         Self {
-            bed: has(&["bed", "mattress", "pillow", "chair", "seat"]) && !has(&["lamp", "light", "switch"]),
+            bed: (has(&["bed", "mattress", "pillow", "chair", "seat", "sleeping"])
+                || has(&["pressure"]) && has(&["pad"]))
+                && !has(&["lamp", "light", "switch"]),
             emergency: has(&["sos", "panic", "emergency"])
                 && has(&["button", "pendant", "cord", "call", "alarm", "remote", "switch"])
                 && !has(&["keypad", "light", "siren"]),
@@ -96,12 +107,13 @@ impl Nature {
     /// A smoke detector may publish nothing but the zone alarm it was certified with.
     fn alarm(description: &str) -> Option<Kind> {
         let has = |any_of| has_word(description, any_of);
-        if has(&["siren", "light", "keypad"]) {
+        // One that listens for a smoke alarm's siren is a smoke detector, whatever words it takes to say so.
+        if has(&["smoke"]) || has(&["heat", "fire"]) && has(&["alarm", "detector"]) {
+            Some(Kind::Smoke)
+        } else if has(&["siren", "light", "keypad"]) {
             None
         } else if has(&["sos", "panic"]) {
             Some(Kind::Sos)
-        } else if has(&["smoke"]) {
-            Some(Kind::Smoke)
         } else if has(&["co", "monoxide"]) {
             Some(Kind::Co)
         } else if has(&["gas"]) {
@@ -110,6 +122,8 @@ impl Nature {
             Some(Kind::Water)
         } else if has(&["vibration"]) {
             Some(Kind::Vibration)
+        } else if has(&["door", "window", "opening"]) && has(&["sensor", "contact"]) {
+            Some(Kind::Contact)
         } else {
             None
         }
@@ -119,21 +133,27 @@ impl Nature {
 /// Words that may stand around a sense's own without changing it.
 const AROUND: &[&str] = &["alarm", "state", "status", "detected", "detect", "detection", "sensor", "active", "warning"];
 
+/// Where in the device's view it is: `occupancy_in`, `motion_up`, `mmwave_area1_occupancy`.
+const PLACE: &[&str] = &["in", "out", "and", "or", "up", "down", "left", "right", "mmwave", "radar", "area", "zone"];
+
 /// What a key means, by its name and the look of its values; nothing where it says nothing about a person or device.
 pub(super) fn sense(name: &str, shape: Shape, nature: Nature) -> Option<Sense> {
     let name = name.to_ascii_lowercase();
     if name == "action" {
         return Some(action(&shape, nature));
     }
-    if words(&name).any(|word| word == "battery") {
-        return battery(&name, shape);
+    if let Some(sense) = battery(&name, &shape) {
+        return Some(sense);
     }
     if is_posture(&name, &shape) {
         return Some(Sense::Posture);
     }
     if is_opening(&name) {
         return match shape {
-            // The side that a bridge calls on is the one its alarm is about: open.
+            // The side that a bridge calls on is the one its alarm is about: open; unless its word says closed.
+            Shape::Binary { on, off } if on.word().and_then(contact_said) == Some(Reading::Closed) => {
+                Some(Sense::Contact { open: off, closed: on })
+            }
             Shape::Binary { on, off } => Some(Sense::Contact { open: on, closed: off }),
             Shape::Words(_) | Shape::Text => Some(Sense::ContactWords),
             Shape::Numeric { .. } => None,
@@ -145,7 +165,7 @@ pub(super) fn sense(name: &str, shape: Shape, nature: Nature) -> Option<Sense> {
         Shape::Binary { on, off } => Some(Sense::Flag { kind, on, off }),
         Shape::Words(_) | Shape::Text if kind == Kind::Fall => Some(Sense::Fall),
         Shape::Words(_) | Shape::Text => Some(Sense::Words { kind }),
-        Shape::Numeric { volume } => {
+        Shape::Numeric { volume, .. } => {
             // 0 and 1 of a press, fall or shock; a concentration's threshold is the sensor's own business.
             let counts = !volume && matches!(kind, Kind::Vibration | Kind::Sos | Kind::Fall);
             counts.then_some(Sense::Above { kind })
@@ -165,11 +185,20 @@ fn action(shape: &Shape, nature: Nature) -> Sense {
     Sense::Action { emergency_device: nature.emergency, person_fall: nature.fall && !of_an_object }
 }
 
-fn battery(name: &str, shape: Shape) -> Option<Sense> {
-    let rest: Vec<&str> = words(name).filter(|word| !matches!(*word, "battery" | "channel" | "input")).collect();
+fn battery(name: &str, shape: &Shape) -> Option<Sense> {
+    // `battery2` and `battpercentage` are written so by some.
+    let plain = |word: &str| word.trim_end_matches(|c: char| c.is_ascii_digit()) == "battery";
+    let is_battery = words(name).any(plain) || name == "battpercentage";
+    let powers = |values: &[String]| name == "power_type" && values.iter().any(|value| value.starts_with("battery_"));
+    let rest: Vec<&str> = words(name).filter(|word| !plain(word) && !matches!(*word, "channel" | "input")).collect();
     match (rest.as_slice(), shape) {
-        (["low"], Shape::Binary { on, off }) => Some(Sense::BatteryLow { low: on, normal: off }),
-        ([] | ["percentage" | "level" | "remaining"], Shape::Numeric { .. }) => Some(Sense::BatteryPercent),
+        (_, Shape::Words(values)) if powers(values) => Some(Sense::BatteryWords),
+        _ if !is_battery => None,
+        (["low"] | ["status"], Shape::Binary { on, off }) => {
+            Some(Sense::BatteryLow { low: on.clone(), normal: off.clone() })
+        }
+        ([] | ["percentage" | "level" | "remaining" | "value"], Shape::Numeric { .. })
+        | (_, Shape::Numeric { percent: true, .. }) => Some(Sense::BatteryPercent),
         ([] | ["state" | "level" | "status"], Shape::Words(_) | Shape::Text) => Some(Sense::BatteryWords),
         _ => None,
     }
@@ -188,12 +217,21 @@ fn is_posture(name: &str, shape: &Shape) -> bool {
 }
 
 fn is_opening(name: &str) -> bool {
-    let mut rest = words(name).filter(|word| !matches!(*word, "state" | "status" | "mode" | "sensor" | "alarm"));
-    matches!((rest.next(), rest.next()), (Some("contact" | "opening" | "door"), None))
+    const BESIDE: &[&str] = &["state", "status", "mode", "sensor", "alarm", "garage", "dry", "position"];
+    let mut rest = words(name).filter(|word| !BESIDE.contains(word));
+    match (rest.next(), rest.next(), rest.next()) {
+        (Some("contact" | "opening" | "handle"), None, None) | (Some("door"), Some("contact"), None) => true,
+        (Some("door"), None, None) => !name.contains("position"),
+        _ => false,
+    }
 }
 
 fn kind_of(name: &str, shape: &Shape) -> Option<Kind> {
-    let all: Vec<&str> = words(name).collect();
+    let mut all: Vec<&str> = words(name).collect();
+    if matches!(shape, Shape::Binary { .. }) && all.iter().any(|word| matches!(*word, "occupancy" | "motion")) {
+        all.retain(|word| !PLACE.contains(&word.trim_end_matches(|c: char| c.is_ascii_digit())));
+    }
+    let all = all;
     let is = |own: &[&str]| {
         all.len() >= own.len() && all[..own.len()] == *own && all[own.len()..].iter().all(|word| AROUND.contains(word))
     };
@@ -220,7 +258,12 @@ fn kind_of(name: &str, shape: &Shape) -> Option<Kind> {
         || (matches!(all.as_slice(), ["state"] | ["work", "state"]) && enumerated("presence"))
     {
         Some(Kind::Presence)
-    } else if is(&["bed"]) || is(&["bed", "occupancy"]) || is(&["bed", "presence"]) || (all == ["pressure"] && binary) {
+    } else if is(&["bed"])
+        || is(&["bed", "occupancy"])
+        || is(&["bed", "presence"])
+        || (all == ["pressure"] && binary)
+        || (all == ["pressure", "state"] && enumerated("sit"))
+    {
         Some(Kind::Bed)
     } else if is(&["smoke"]) {
         Some(Kind::Smoke)
@@ -245,26 +288,50 @@ fn is_water(all: &[&str]) -> bool {
             matches!(*word, "water" | "leak" | "flood" | "flooding" | "input" | "channel" | "zone")
                 || AROUND.contains(word)
         })
-        || matches!(all, ["water"] | ["water", "detected" | "alarm"] | ["water", "leakage", ..])
+        || matches!(
+            all,
+            ["water"]
+                | ["water", "detected" | "alarm" | "sensor"]
+                | ["water", "condition", "alarm"]
+                | ["water", "leakage", ..]
+        )
 }
 
 impl Sense {
-    /// Whether the key's values can tell of a kind; a gesture is told by its device's role, not here.
-    pub(super) fn tells(&self, asked: Kind) -> bool {
+    /// The kinds that the key's values can tell of; a gesture is told by its device's role, not here.
+    pub(super) fn kinds(&self) -> Vec<Kind> {
         match self {
-            Self::Flag { kind, .. } | Self::Words { kind } | Self::Above { kind } => *kind == asked,
-            Self::Contact { .. } | Self::ContactWords => asked == Kind::Contact,
-            Self::BatteryPercent | Self::BatteryLow { .. } | Self::BatteryWords => asked == Kind::Battery,
-            Self::Fall => matches!(asked, Kind::Fall | Kind::FallWarning),
-            Self::Posture => matches!(asked, Kind::Fall | Kind::FallWarning | Kind::Presence | Kind::Bed),
-            Self::Action { .. } => false,
+            Self::Flag { kind, .. } | Self::Words { kind } | Self::Above { kind } => vec![*kind],
+            Self::Contact { .. } | Self::ContactWords => vec![Kind::Contact],
+            Self::BatteryPercent | Self::BatteryLow { .. } | Self::BatteryWords => vec![Kind::Battery],
+            Self::Fall => vec![Kind::Fall, Kind::FallWarning],
+            Self::Posture => vec![Kind::Fall, Kind::FallWarning, Kind::Presence, Kind::Bed],
+            Self::Action { .. } | Self::Setting => Vec::new(),
         }
     }
+
+    /// Whether the key's values can tell of a kind.
+    pub(super) fn tells(&self, asked: Kind) -> bool {
+        self.kinds().contains(&asked)
+    }
+}
+
+/// The setting of a cube that sounds like a fall.
+const OF_A_CUBE: &str = "fall_detection";
+
+/// Whether a key of this name sounds as if it said something.
+pub(super) fn speaks_by_name(name: &str) -> bool {
+    let values = [Scalar::Bool(true), Scalar::Number(1.0), Scalar::Text("falling".into())];
+    name == OF_A_CUBE || values.iter().any(|value| sense_by_name(name, value).is_some())
 }
 
 /// What a key means where no exposes are known: by its name and the first value seen.
 pub(super) fn sense_by_name(name: &str, value: &Scalar) -> Option<Sense> {
     const POSTURES: &[&str] = &["falling", "fallen", "posture", "bed", "sitting", "occupied", "unoccupied"];
+    // By itself it is what a cube's setting is called; a fall sensor's key is listed by its bridge.
+    if name == OF_A_CUBE {
+        return None;
+    }
     let bools = || Shape::Binary { on: Literal::Bool(true), off: Literal::Bool(false) };
     let shape = match value {
         Scalar::Null if name == "action" => Shape::Text,
@@ -272,7 +339,7 @@ pub(super) fn sense_by_name(name: &str, value: &Scalar) -> Option<Sense> {
         // A contact is closed when true, by the convention of Zigbee2MQTT.
         Scalar::Bool(_) if is_opening(name) => Shape::Binary { on: Literal::Bool(false), off: Literal::Bool(true) },
         Scalar::Bool(_) => bools(),
-        Scalar::Number(_) => Shape::Numeric { volume: false },
+        Scalar::Number(_) => Shape::Numeric { volume: false, percent: false },
         // A bare `status` is anything's; these words are a person's.
         Scalar::Text(word) if name == "status" => return has_word(word, POSTURES).then_some(Sense::Posture),
         Scalar::Text(_) => Shape::Text,

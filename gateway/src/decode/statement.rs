@@ -72,7 +72,7 @@ impl Sense {
             Self::BatteryWords => one(Kind::Battery, value.word().and_then(|word| battery_said(&word))),
             Self::Fall => value.word().map_or(NOTHING, |word| fall(&word)),
             Self::Posture => value.word().map_or(NOTHING, |word| posture(&word)),
-            Self::Action { .. } => NOTHING,
+            Self::Action { .. } | Self::Setting => NOTHING,
         }
     }
 }

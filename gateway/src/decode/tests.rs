@@ -9,6 +9,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::decode_lines::record_of;
 
+mod elsewhere;
+mod explained;
+mod exposes;
+
 /// A decoder with a clock; folds edges as the engine does and writes down what was said.
 struct Ear {
     decoder: Decoder,
@@ -673,7 +677,7 @@ fn a_smoke_detector_with_nothing_but_a_zone_alarm_still_tells_of_smoke() {
     }
     ear.said(expect![[r#"
         Smoke Active by smoke.alarm_1 NEW SensorAlarm
-        nothing
+        Smoke Active by siren.alarm_1 NEW SensorAlarm
         nothing
     "#]]);
 }

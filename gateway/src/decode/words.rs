@@ -127,3 +127,49 @@ pub(super) fn gesture(action: &str) -> Gesture {
         Gesture::Other
     }
 }
+
+/// Each kind in Chinese and English.
+const KIND_WORDS: &[(Kind, &str, &str)] = &[
+    (Kind::Sos, "紧急求助", "an emergency call"),
+    (Kind::Assistance, "生活求助或报平安", "a call for life help, or \"I'm fine\""),
+    (Kind::Fall, "跌倒", "a fall"),
+    (Kind::FallWarning, "疑似跌倒", "perhaps a fall"),
+    (Kind::Motion, "活动", "motion"),
+    (Kind::Presence, "有人", "presence"),
+    (Kind::Contact, "门窗", "a door or window"),
+    (Kind::Bed, "在床", "a bed"),
+    (Kind::Water, "漏水", "water"),
+    (Kind::Smoke, "烟雾", "smoke"),
+    (Kind::Gas, "燃气", "gas"),
+    (Kind::Co, "一氧化碳", "carbon monoxide"),
+    (Kind::Vibration, "震动", "vibration"),
+    (Kind::Tamper, "防拆", "tamper"),
+    (Kind::Battery, "电池", "the battery"),
+    (Kind::Link, "信号", "the link"),
+    (Kind::Availability, "在线", "availability"),
+    (Kind::Visit, "签到", "a visit"),
+    (Kind::Mains, "市电", "the mains"),
+];
+
+/// A kind in Chinese and English, for people.
+pub fn kind_words(kind: Kind) -> (&'static str, &'static str) {
+    let found = KIND_WORDS.iter().find(|(known, _, _)| *known == kind);
+    found.map_or(("其他", "something else"), |(_, zh, en)| (zh, en))
+}
+
+/// A reading in Chinese and English, for people.
+pub fn reading_words(reading: &Reading) -> (String, String) {
+    let (zh, en) = match reading {
+        Reading::Active => ("是", "yes"),
+        Reading::Clear => ("否", "no"),
+        Reading::Open => ("开", "open"),
+        Reading::Closed => ("关", "closed"),
+        Reading::Percent(percent) => return (format!("{percent}%"), format!("{percent} %")),
+        Reading::Low => ("低", "low"),
+        Reading::Normal => ("正常", "normal"),
+        Reading::Online => ("在线", "online"),
+        Reading::Offline => ("离线", "offline"),
+        Reading::Level(level) => return (level.to_string(), level.to_string()),
+    };
+    (zh.to_owned(), en.to_owned())
+}

@@ -20,7 +20,7 @@ use super::{Decoded, Decoder, Heard, Membership, Notes, Rejection};
 pub const DEVICE_LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What a topic under the base carries.
-enum Carries<'a> {
+pub(super) enum Carries<'a> {
     State { device: &'a str },
     Attribute { device: &'a str, key: &'a str },
     Action { device: &'a str },
@@ -60,7 +60,7 @@ impl Decoder {
     }
 
     /// Friendly names may hold slashes, so a known name wins over every suffix.
-    fn carries<'a>(&self, rest: &'a str) -> Carries<'a> {
+    pub(super) fn carries<'a>(&self, rest: &'a str) -> Carries<'a> {
         if self.is_named(rest) {
             return Carries::State { device: rest };
         }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use protocol::downlink::OrderProgress;
 use protocol::ids::LocalKey;
 use protocol::observation::{Kind, Reading};
 use protocol::record::{Body, Observed, Record, SaidFine, Stamp};
@@ -356,6 +357,11 @@ impl Home {
             .chain(self.reassurance.deadlines(&self.rules.reassurance))
             .chain(self.contacts.deadlines(self.reassurance.unheard(), &self.rules.contacts))
             .min()
+    }
+
+    /// The open orders that the elder waits on, as the centre told them last.
+    pub fn orders(&self) -> impl Iterator<Item = &OrderProgress> {
+        self.reassurance.leased()
     }
 
     /// What is known of the elder's day.

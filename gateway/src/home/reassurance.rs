@@ -243,7 +243,8 @@ impl Reassurance {
         self.calls.iter().any(known) || self.leased().any(|order| order.class == OrderClass::FireGas)
     }
 
-    fn leased(&self) -> impl Iterator<Item = &OrderProgress> {
+    /// The open orders that the elder waits on, as the centre told them last.
+    pub fn leased(&self) -> impl Iterator<Item = &OrderProgress> {
         self.lease.iter().flat_map(|lease| &lease.orders)
     }
 

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rumqttc::{
-    AsyncClient, ConnectReturnCode, Event as ClientNotice, EventLoop, MqttOptions, Packet, QoS, SubscribeReasonCode,
+    AsyncClient, ConnectReturnCode, Event as ClientNotice, EventLoop, LastWill, MqttOptions, Packet, QoS,
+    SubscribeReasonCode,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Sleep;
@@ -77,8 +78,14 @@ impl ExternalPublisher {
     }
 }
 
-/// Starts both sessions and the publisher; they reconnect for ever until `stop` turns true.
-pub fn start(broker: &ExternalBroker, intake: IntakeSender, stop: &watch::Receiver<bool>) -> ExternalPublisher {
+/// Starts both sessions and the publisher; they reconnect for ever until `stop` turns true. `will` is what the broker
+/// says once this gateway is gone.
+pub fn start(
+    broker: &ExternalBroker,
+    intake: IntakeSender,
+    stop: &watch::Receiver<bool>,
+    will: Option<Announcement>,
+) -> ExternalPublisher {
     let life_safety = Arc::new(broker.life_safety_topics.clone());
     let heard_apart = Arc::new(watch::Sender::new(false));
     let everything = Session {
@@ -102,7 +109,11 @@ pub fn start(broker: &ExternalBroker, intake: IntakeSender, stop: &watch::Receiv
         tokio::spawn(urgent.run(options(broker, "life-safety", false)));
     }
     // Manual acknowledgements share the publish queue: what we publish goes through a client of its own.
-    let (client, events) = AsyncClient::new(options(broker, "out", true), 64);
+    let mut out = options(broker, "out", true);
+    if let Some(Announcement { topic, payload, retain }) = will {
+        out.set_last_will(LastWill::new(topic, payload, QoS::AtLeastOnce, retain));
+    }
+    let (client, events) = AsyncClient::new(out, 64);
     let publisher = ExternalPublisher { client, retained: Arc::default() };
     tokio::spawn(drain(publisher.clone(), events, stop.clone()));
     publisher

@@ -93,7 +93,7 @@ name = "c"
         line 9: home.latitude: write degrees as a text, such as "41.8000"
         line 11: resident.wakes_at: write a time of day, such as "06:30"
         line 12: resident.naps_percent: 101 is outside 0–100; the default is 70
-        line 14: device[1].kind: `soss` is not one of sos, two_gesture_sos, latching_sos, im_fine, assistance, motion, door, exit_door, bed, fall, posture_fall, presence_fall, smoke, gas, co, leak, siren, warning_siren
+        line 14: device[1].kind: `soss` is not one of sos, two_gesture_sos, latching_sos, im_fine, assistance, motion, door, exit_door, bed, fall, posture_fall, presence_fall, smoke, gas, co, leak, siren, warning_siren, rtl_433_pendant, rtl_433_motion, tasmota_pendant, openmqttgateway_pendant, esphome_motion, tasmota_door, shelly_button, shelly_plus_button, ble_button, neighbour_pendant
         line 16: device[2].kind: is required
         line 18: device[3].name: its end is one of Zigbee2MQTT's own topics
         line 24: device[5].name: `c` is there already; each name once

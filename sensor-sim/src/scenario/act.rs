@@ -5,7 +5,7 @@ use protocol::visit::{Datum, Method};
 
 use super::words::{Word, cut};
 use super::{Act, Deed, HomeDevice, Place, Power, VisitNote, WorldAct};
-use crate::device::{Click, Happening};
+use crate::device::{Click, Happening, Model};
 
 /// Words that begin an act; a dispatcher of such a name is written in quotes.
 pub(super) const VERBS: &[&str] = &[
@@ -26,6 +26,8 @@ pub(super) const VERBS: &[&str] = &[
     "untamper",
     "battery",
     "beat",
+    "die",
+    "chatter",
     "deliver",
     "offline",
     "online",
@@ -53,6 +55,30 @@ const DEEDS: &[&str] = &["claims", "releases", "dispatches", "withdraws", "confi
 
 /// The largest oversize message, bytes.
 const OVERSIZE_MAX: u32 = 16 << 20;
+
+/// How often a sensor may chatter in one act.
+const CHATTER_MAX: u32 = 1_000;
+
+/// The two sides between which a model's sensor chatters.
+pub(crate) fn sides(model: Model) -> Option<[Happening; 2]> {
+    match model {
+        Model::Motion | Model::FallRadar | Model::PostureRadar | Model::PresenceRadar => {
+            Some([Happening::Moved, Happening::Still])
+        }
+        Model::Contact => Some([Happening::Opened, Happening::Closed]),
+        Model::BedPad => Some([Happening::LainDown, Happening::GotUp]),
+        Model::SosButton
+        | Model::TwoGestureSos
+        | Model::LatchingSos
+        | Model::ClickButton
+        | Model::Smoke
+        | Model::Gas
+        | Model::Co
+        | Model::Leak
+        | Model::Siren
+        | Model::WarningSiren => None,
+    }
+}
 
 /// Reads one act, such as `press "sos bedside"`; `home` are the devices that may be named.
 pub fn parse_act(text: &str, home: &[HomeDevice]) -> Result<Act, String> {
@@ -114,6 +140,15 @@ fn verb_act(verb: &str, rest: &mut Rest<'_>, home: &[HomeDevice]) -> Result<Act,
         "tamper" => device(H::Tampered, rest),
         "untamper" => device(H::Untampered, rest),
         "beat" => device(H::Beat, rest),
+        "die" => device(H::BatteryDied, rest),
+        "chatter" => {
+            let name = rest.device(home)?;
+            let times = rest.number("how often, 1 to 1000", 1, i64::from(CHATTER_MAX))?;
+            if !home.iter().any(|entry| entry.name == name && sides(entry.kind.model()).is_some()) {
+                return Err(format!("`{name}` has no two sides to go between; name a motion sensor or a door"));
+            }
+            Ok(Act::Chatter { device: name, times: u32::try_from(times).unwrap_or(CHATTER_MAX) })
+        }
         "battery" => {
             let name = rest.device(home)?;
             let percent = rest.number("a percentage, 0 to 100", 0, 100)?;

@@ -80,6 +80,7 @@ impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Device { device, what } => device_act(f, &name(device), *what),
+            Self::Chatter { device, times } => write!(f, "chatter {} {times}", name(device)),
             Self::DeliverAgain { device } => write!(f, "deliver again {}", name(device)),
             Self::Reachable { device, online: true } => write!(f, "online {}", name(device)),
             Self::Reachable { device, online: false } => write!(f, "offline {}", name(device)),
@@ -129,6 +130,7 @@ fn device_act(f: &mut fmt::Formatter<'_>, device: &str, what: Happening) -> fmt:
         Happening::Tampered => "tamper",
         Happening::Untampered => "untamper",
         Happening::Beat => "beat",
+        Happening::BatteryDied => "die",
     };
     write!(f, "{verb} {device}")
 }

@@ -130,14 +130,14 @@ home
 ";
     expect![[r#"
         line 1: begin with a line `home`, then the devices, then a line `steps`
-        line 4: `soss` is no kind of device; use one of sos, two_gesture_sos, latching_sos, im_fine, assistance, motion, door, exit_door, bed, fall, posture_fall, presence_fall, smoke, gas, co, leak, siren, warning_siren
+        line 4: `soss` is no kind of device; use one of sos, two_gesture_sos, latching_sos, im_fine, assistance, motion, door, exit_door, bed, fall, posture_fall, presence_fall, smoke, gas, co, leak, siren, warning_siren, rtl_433_pendant, rtl_433_motion, tasmota_pendant, openmqttgateway_pendant, esphome_motion, tasmota_door, shelly_button, shelly_plus_button, ble_button, neighbour_pendant
         line 5: there is already a device named `bedside`; give this one another name
         line 6: a quote is opened and not closed; put `"` behind the name in: motion "open
         line 7: `hall+` cannot be a device's name: `+`, `#` and control characters cannot stand in an MQTT topic
         line 8: write `<kind> <name>` or `<kind> <name> in <room>`; names of several words stand in quotes
         line 9: `bridge/x` cannot be a device's name: `bridge` is Zigbee2MQTT's own, and 200 bytes are the limit
         line 11: `press` is no time: a step begins with a time, `08:00:00`, or `+5s` after the step before it, or `day 2 08:00:00`
-        line 12: `prss` is nothing that can happen; use one of press, release, fall, maybe, recover, motion, still, open, close, lie, get, alarm, clear, tamper, untamper, battery, beat, deliver, offline, online, bridge, cancel, check, malformed, raw, oversize, wait, centre, kill, restart, gateway, power, link, disk, clock, or `<name> claims|dispatches|notes|closes`
+        line 12: `prss` is nothing that can happen; use one of press, release, fall, maybe, recover, motion, still, open, close, lie, get, alarm, clear, tamper, untamper, battery, beat, die, chatter, deliver, offline, online, bridge, cancel, check, malformed, raw, oversize, wait, centre, kill, restart, gateway, power, link, disk, clock, or `<name> claims|releases|dispatches|withdraws|confirms|notes|closes`
         line 13: `5` is no span of time; write 0, 250ms, 5s, 2m, 8h, 3d or 1h30m
         line 14: this is earlier than the step before it; write `day 2 …` for the day after
         line 15: there is no device `hall` in this home; it has `bedside`

@@ -136,7 +136,10 @@ fn report(rounds: u32, stages: &[Told; 6], hop: &Times) -> anyhow::Result<()> {
     }
     println!("{:<42} {:>17}", "floor: MQTT QoS 1 telemetry → PUBACK", pair(hop));
     println!("target: each within {TARGET_MS:.0} ms; \"-\": overtaken by the next stage before it was surely shown");
-    let percentiles = |times: &Times| json!({ "p50": times.percentile(50), "p99": times.percentile(99) });
+    let percentiles = |times: &Times| match times.0.len() {
+        0 => Value::Null,
+        _ => json!({ "p50": times.percentile(50), "p99": times.percentile(99) }),
+    };
     let rows: Vec<_> = names
         .iter()
         .zip(stages)

@@ -179,6 +179,21 @@ impl Setup {
         found.map(|client| &client.sign_in).ok_or_else(|| format!("no MQTT client {name}"))
     }
 
+    /// Grants a further MQTT client of the home its rights.
+    ///
+    /// # Errors
+    /// When the machine gives no randomness.
+    pub fn grant(
+        &mut self,
+        name: &str,
+        publish: &'static [&'static str],
+        subscribe: &'static [&'static str],
+    ) -> anyhow::Result<()> {
+        let sign_in = SignIn { name: name.to_owned(), password: secret::token()? };
+        self.clients.push(Rights { sign_in, publish, subscribe });
+        Ok(())
+    }
+
     /// The dispatcher.
     pub fn dispatcher(&self) -> &User {
         &self.users[0]
@@ -278,7 +293,7 @@ impl Setup {
             ),
         }
         for HomeDevice { kind, name, room } in &self.devices {
-            let role = role(*kind);
+            let Some(role) = role(*kind) else { continue };
             put(&mut text, format_args!("\n[[device]]\nname = \"{name}\"\nrole = \"{role}\"\n"));
             if let Some(room) = room {
                 put(&mut text, format_args!("room = \"{room}\"\n"));
@@ -334,9 +349,9 @@ fn put(text: &mut String, more: std::fmt::Arguments<'_>) {
     let _infallible = text.write_fmt(more);
 }
 
-/// The role that an installer gives a device of this kind.
-fn role(kind: DeviceKind) -> &'static str {
-    match kind {
+/// The role that an installer gives a device of this kind; none for what needs a rule of its own.
+fn role(kind: DeviceKind) -> Option<&'static str> {
+    Some(match kind {
         DeviceKind::Sos | DeviceKind::TwoGestureSos | DeviceKind::LatchingSos => "sos",
         DeviceKind::ImFine => "im_fine",
         DeviceKind::Assistance => "assistance",
@@ -350,5 +365,15 @@ fn role(kind: DeviceKind) -> &'static str {
         DeviceKind::Co => "co",
         DeviceKind::Leak => "water",
         DeviceKind::Siren | DeviceKind::WarningSiren => "ignore",
-    }
+        DeviceKind::Rtl433Pendant
+        | DeviceKind::Rtl433Motion
+        | DeviceKind::TasmotaPendant
+        | DeviceKind::OpenMqttGatewayPendant
+        | DeviceKind::EsphomeMotion
+        | DeviceKind::TasmotaDoor
+        | DeviceKind::ShellyButton
+        | DeviceKind::ShellyPlusButton
+        | DeviceKind::BleButton
+        | DeviceKind::NeighbourPendant => return None,
+    })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::decode::{DecoderConfig, GenericRule, Role, Select, TopicPattern, UnknownDevices};
+use gateway::decode::{Condition, DecoderConfig, GenericRule, Role, Select, TopicPattern, UnknownDevices};
 use gateway::engine::{EngineConfig, EngineLimits};
 use gateway::home::visit::place::Point;
 use gateway::home::{HomeRules, Place};
@@ -11,6 +11,7 @@ use gateway::outbox::OutboxTimes;
 use protocol::topics::ZIGBEE2MQTT_BASE;
 use sensor_sim::bridge::RadioBridge;
 use sensor_sim::device::{Device, Happening, Model};
+use sensor_sim::dialect::Dialect;
 use sensor_sim::life::Life;
 use sensor_sim::payload::MAINS_TOPIC;
 use sensor_sim::resident::Habits;
@@ -120,6 +121,15 @@ fn engine(home: &[HomeDevice], with_days: bool) -> EngineConfig {
     }
     let mut decoder = DecoderConfig { unknown_devices: UnknownDevices::JoinedOnly, ..DecoderConfig::without_home() };
     for entry in home {
+        if let Some(dialect) = entry.kind.dialect() {
+            // A neighbour's pendant is in nobody's configuration.
+            if entry.kind != DeviceKind::NeighbourPendant {
+                let (rule, role) = rule(dialect, &entry.name);
+                decoder.rules.push(rule);
+                rules.devices.insert(entry.name.clone(), Place { role: Some(role), room: entry.room.clone(), power: None });
+            }
+            continue;
+        }
         let role = role(entry.kind);
         if let Some(role) = role {
             decoder.devices.insert(entry.name.clone(), role);
@@ -152,6 +162,34 @@ fn engine(home: &[HomeDevice], with_days: bool) -> EngineConfig {
     }
 }
 
+/// The rule by which an installer makes a device of another ecosystem known.
+fn rule(dialect: Dialect, name: &str) -> (GenericRule, Role) {
+    let id = dialect.identity(name);
+    let by_hand = |topic: &str, key: &str, role| {
+        let rule = GenericRule::rtl_433_code(name, "", "", "", role);
+        let topic = TopicPattern::parse(topic).unwrap_or_else(|_| rule.topic.clone());
+        GenericRule { topic, select: Select::json(key), conditions: Vec::new(), on: Vec::new(), ..rule }
+    };
+    match dialect {
+        Dialect::Rtl433Pendant => (GenericRule::rtl_433_code(name, "Generic-Remote", &id, "196", Role::Sos), Role::Sos),
+        Dialect::TasmotaPendant => (GenericRule::tasmota_radio(name, "rf-bridge", &id, Role::Sos), Role::Sos),
+        Dialect::OpenMqttGatewayPendant => (GenericRule::openmqttgateway_433(name, &id, Role::Sos), Role::Sos),
+        Dialect::EsphomeMotion => (GenericRule::esphome(name, &id, "motion", Role::Motion), Role::Motion),
+        Dialect::TasmotaDoor => (GenericRule::tasmota_switch(name, &id, "DOOR", Role::Door), Role::Door),
+        Dialect::ShellyButton => (GenericRule::shelly_gen1_input(name, &id, 0, Role::Sos), Role::Sos),
+        Dialect::ShellyPlusButton => (GenericRule::shelly_gen2_input(name, &id, 0, Role::Sos), Role::Sos),
+        Dialect::BleButton => {
+            let rule = by_hand(&format!("home/+/BTtoMQTT/{id}"), "button", Role::Sos);
+            (GenericRule { count: Some(Select::json("packet")), debounce_ms: 0, ..rule }, Role::Sos)
+        }
+        Dialect::Rtl433Motion => {
+            let of_it = Condition { at: Select::json("id"), equals: id };
+            let rule = by_hand("rtl_433/+/events", "motion", Role::Motion);
+            (GenericRule { conditions: vec![of_it], ..rule }, Role::Motion)
+        }
+    }
+}
+
 fn role(kind: DeviceKind) -> Option<Role> {
     match kind {
         DeviceKind::Sos | DeviceKind::TwoGestureSos | DeviceKind::LatchingSos => Some(Role::Sos),
@@ -166,6 +204,17 @@ fn role(kind: DeviceKind) -> Option<Role> {
         DeviceKind::Gas => Some(Role::Gas),
         DeviceKind::Co => Some(Role::Co),
         DeviceKind::Leak => Some(Role::Water),
-        DeviceKind::Siren | DeviceKind::WarningSiren => None,
+        DeviceKind::Siren
+        | DeviceKind::WarningSiren
+        | DeviceKind::Rtl433Pendant
+        | DeviceKind::Rtl433Motion
+        | DeviceKind::TasmotaPendant
+        | DeviceKind::OpenMqttGatewayPendant
+        | DeviceKind::EsphomeMotion
+        | DeviceKind::TasmotaDoor
+        | DeviceKind::ShellyButton
+        | DeviceKind::ShellyPlusButton
+        | DeviceKind::BleButton
+        | DeviceKind::NeighbourPendant => None,
     }
 }

@@ -9,7 +9,12 @@ use tests::harness::{gateway, program};
 use crate::home::{BUTTON, Home, Mosquitto, OrFail as _, PATIENCE, setup};
 
 async fn started() -> anyhow::Result<(Home, Mosquitto, SignIn)> {
+    started_with("").await
+}
+
+async fn started_with(more_toml: &str) -> anyhow::Result<(Home, Mosquitto, SignIn)> {
     let mut setup = setup()?;
+    setup.extra_toml = more_toml.to_owned();
     let [home, bridge] = ["homecare", "zigbee2mqtt"].map(str::to_owned);
     let home = SignIn { name: home, password: secret::token()? };
     let bridge = SignIn { name: bridge, password: secret::token()? };
@@ -61,4 +66,27 @@ async fn gateway_finds_a_broker_that_restarts_under_it() -> anyhow::Result<()> {
     bridge.publish(&press.topic, &press.payload).await.or_fail()?;
     home.presses(1).await?;
     home.one_order_with(1).await
+}
+
+#[tokio::test]
+async fn home_assistant_is_told_by_the_brokers_will_that_the_gateway_died() -> anyhow::Result<()> {
+    let (mut home, mosquitto, sign_in) = started_with("\n[homeassistant]\nenabled = true\n").await?;
+    let mut dashboard = MqttClient::connect(mosquitto.port(), "dashboard", Some(&sign_in)).await.or_fail()?;
+    dashboard.subscribe(&["homecare/status", "homeassistant/#"]).await.or_fail()?;
+    let says = |word: &'static str| {
+        move |heard: &tests::harness::mqtt::Heard| heard.topic == "homecare/status" && heard.payload == word.as_bytes()
+    };
+    let (_, config) = dashboard
+        .hear("the discovery", 0, PATIENCE, |heard| {
+            heard.topic == "homeassistant/sensor/homecare_demo_home/stage/config"
+        })
+        .await
+        .or_fail()?;
+    anyhow::ensure!(config.field("availability_topic").as_deref() == Some("homecare/status"), "{config:?}");
+    let (at, _) = dashboard.hear("it is there", 0, PATIENCE, says("online")).await.or_fail()?;
+    home.gateway.kill();
+    dashboard.hear("it is gone", at, PATIENCE, says("offline")).await.or_fail()?;
+    home.gateway = gateway::start(&home.setup, None).await?;
+    let back = dashboard.heard_count();
+    dashboard.hear("it is back", back.saturating_sub(1), PATIENCE, says("online")).await.or_fail().map(drop)
 }

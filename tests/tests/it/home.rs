@@ -231,7 +231,7 @@ impl Mosquitto {
 }
 
 /// Finds a program of the system; Debian keeps daemons where only root looks.
-fn found(name: &str) -> anyhow::Result<PathBuf> {
+pub fn found(name: &str) -> anyhow::Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let dirs = std::env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
     dirs.map(|dir| dir.join(name))

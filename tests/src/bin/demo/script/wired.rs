@@ -19,11 +19,14 @@ impl Script<'_> {
         let pulled = told::pull_cord(self.setup.ports.status, Duration::from_millis(100)).await;
         self.must("the cord is pulled", pulled)?;
         self.lamp_says("cord → lamp: recorded", "recorded", lamp, from).await?;
-        let order = self.order_says("cord → work order on the feed", "workorder.opened", feed, from, |_| true).await?;
+        // The last item left its order open.
+        let hop = "cord → joins the order, rings again";
+        let order = self.order_says(hop, "workorder.updated", feed, from, |notice| notice.ring).await?;
         let id = order.id.to_string();
-        let opened = self.order_is("cord → work order", &id, &[("presses", json!(1))]).await?;
-        let device = opened["timeline"][0]["detail"]["device"] == "bath cord";
-        self.ensure("the cord is named on the timeline", device, || opened["timeline"][0].to_string())?;
+        let joined = self.order_is(hop, &id, &[("presses", json!(2))]).await?;
+        let entries = joined["timeline"].as_array().cloned().unwrap_or_default();
+        let named = entries.iter().any(|entry| entry["what"] == "joined" && entry["detail"]["device"] == "bath cord");
+        self.ensure("the cord is named on the timeline", named, || joined["timeline"].to_string())?;
 
         let hop = "what every output did → timeline";
         let dispatcher = self.cast()?.dispatcher.clone();
