@@ -37,6 +37,7 @@ mod view;
 
 use access::Access;
 use problem::ApiError;
+pub use uplink::understand as understand_uplink;
 
 /// Database readers kept open while idle.
 const READERS_IDLE_MAX: usize = 8;

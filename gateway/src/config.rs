@@ -17,6 +17,7 @@ use crate::home::supervision::silence::Power;
 use crate::home::visit::VisitRules;
 use crate::home::visit::place::Point;
 use crate::home::{HomeRules, Place};
+use crate::intake::door::Topics;
 use crate::intake::embedded::ClientRights;
 use crate::intake::external::ExternalBroker;
 use crate::journal::JournalLimits;
@@ -92,6 +93,8 @@ pub enum IntakeConfig {
         listen: SocketAddr,
         /// Who may sign in.
         clients: Vec<ClientRights>,
+        /// What overtakes telemetry, and what nothing overtakes.
+        topics: Topics,
     },
     /// Somebody else's broker.
     External(ExternalBroker),

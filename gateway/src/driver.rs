@@ -17,6 +17,7 @@ use crate::gpio::{self, Bank};
 use crate::history::History;
 use crate::home::local_time::LocalTime;
 use crate::home_assistant::{self, Dashboard};
+use crate::intake::door::DoorCounts;
 use crate::intake::embedded::EmbeddedError;
 use crate::intake::{Announcement, INTAKE_QUEUE_MAX, Incoming, Publisher, embedded, external};
 use crate::journal::{FsStorage, Journal, JournalError};
@@ -128,15 +129,18 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
     tracing::info!(incarnation = %draw.incarnation, last_seq = recovered.last_seq, "starting");
     let (mut engine, commands) = Engine::start(engine_config, recovered, draw.incarnation, &clock.now(), draw.seed);
 
+    let door = DoorCounts::default();
     let listener = std::net::TcpListener::bind(config.status_listen)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .and_then(tokio::net::TcpListener::from_std)
         .map_err(|source| DriverError::Status { listen: config.status_listen, source })?;
     let rights = StatusRights::new(&listener, config.status_token.clone());
-    tokio::spawn(status::serve(listener, questions, history, rights, bank.simulated.clone(), stop.clone()));
+    let pins = bank.simulated.clone();
+    tokio::spawn(status::serve(listener, questions, history, rights, door.clone(), pins, stop.clone()));
     let publisher = match &config.intake {
-        IntakeConfig::Embedded { listen, clients } => {
-            let broker = embedded::start(*listen, clients.clone(), intake.clone()).await;
+        IntakeConfig::Embedded { listen, clients, topics } => {
+            let start = embedded::start(*listen, clients.clone(), topics.clone(), intake.clone(), door.clone());
+            let broker = start.await;
             Publisher::Embedded(broker.map_err(DriverError::Broker)?)
         }
         IntakeConfig::External(broker) => {

@@ -26,6 +26,7 @@ mod downlink;
 mod hearing;
 pub mod registry;
 mod start;
+mod throttle;
 mod writing;
 
 pub use self::contract::{
@@ -35,6 +36,7 @@ pub use self::counters::{Counters, Gauges, Named};
 use self::deliveries::Deliveries;
 use self::downlink::Downlink;
 use self::registry::Registry;
+use self::throttle::Throttle;
 
 /// Most records sealed and not yet written; beyond it routine ones are shed and counted.
 pub const PENDING_RECORDS_MAX: usize = 10_000;
@@ -72,6 +74,7 @@ pub struct Engine {
     downlink: Downlink,
     deliveries: Deliveries,
     registry: Registry,
+    throttle: Throttle,
     counters: Counters,
     jitter: Jitter,
     started_ms: u64,

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::Verdict;
 
+pub mod door;
 pub mod embedded;
 pub mod external;
 pub mod retained;

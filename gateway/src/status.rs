@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use crate::driver::questions::{Answer, Question, ask};
 use crate::gpio::SimulatedPins;
 use crate::history::History;
+use crate::intake::door::DoorCounts;
 
 /// Most records of one history page.
 const HISTORY_MAX: usize = 1_000;
@@ -53,6 +54,7 @@ struct Status {
     questions: mpsc::Sender<Question>,
     history: History,
     rights: StatusRights,
+    door: DoorCounts,
     pins: Option<SimulatedPins>,
 }
 
@@ -68,6 +70,7 @@ pub async fn serve(
     questions: mpsc::Sender<Question>,
     history: History,
     rights: StatusRights,
+    door: DoorCounts,
     pins: Option<SimulatedPins>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -81,7 +84,7 @@ pub async fn serve(
     if pins.is_some() && rights.on_loopback {
         router = router.route("/v1/pins", get(levels)).route("/v1/pins/{pin}", put(drive));
     }
-    let router = router.with_state(Status { questions, history, rights, pins });
+    let router = router.with_state(Status { questions, history, rights, door, pins });
     let stopped = async move {
         let _ = stop.wait_for(|stop| *stop).await;
     };
@@ -109,7 +112,7 @@ async fn healthz(State(status): State<Status>) -> Response {
 async fn metrics(State(status): State<Status>) -> Response {
     match ask(&status.questions, Question::State).await {
         Ok(answer) => {
-            let mut text = exposition(&answer);
+            let mut text = exposition(&answer, &status.door);
             if let Some(pins) = &status.pins {
                 text.push_str(&pin_levels(pins));
             }
@@ -195,7 +198,7 @@ fn pin_levels(pins: &SimulatedPins) -> String {
 }
 
 /// The Prometheus text format.
-fn exposition(answer: &Answer) -> String {
+fn exposition(answer: &Answer, door: &DoorCounts) -> String {
     let Answer { counters, gauges, .. } = answer;
     let mut text = String::new();
     let mut counter = |name: &str, help: &str, value: u64| {
@@ -214,6 +217,12 @@ fn exposition(answer: &Answer) -> String {
     };
     labelled("gateway_rejected_total", "Messages rejected, by reason.", "reason", &counters.rejections);
     labelled("gateway_troubles_total", "Troubles of the loop, by name.", "trouble", &counters.troubles);
+    labelled(
+        "gateway_door_total",
+        "What the broker's door saw: connections, and why some were closed.",
+        "what",
+        &door.named(),
+    );
     let mut gauge = |name: &str, help: &str, value: u64| {
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n");
     };

@@ -168,3 +168,11 @@ pub enum Reason {
     /// A visit lasts longer than the clock of the elder may stand still.
     VisitTooLong,
 }
+
+impl Reason {
+    /// Whether a trigger of this kind, following a pre-alarm, is that pre-alarm's own end and no new need.
+    pub fn ends_a_pre_alarm(self, kind: TriggerKind) -> bool {
+        let quiet = kind == TriggerKind::Inactivity && self != Self::NoContact;
+        quiet || matches!(self, Self::PreAlarmNotCancelled | Self::PowerLostDuringPreAlarm)
+    }
+}

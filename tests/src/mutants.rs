@@ -5,6 +5,7 @@
 
 use crate::world::watch::Invariant;
 
+pub mod copy;
 mod list;
 
 pub use self::list::MUTANTS;

@@ -69,6 +69,23 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Asked<T> {
     }
 }
 
+/// A number of the query that must lie in a range; `default` where it is left out.
+pub(super) fn within(
+    name: &'static str,
+    value: Option<u64>,
+    range: std::ops::RangeInclusive<u64>,
+    default: u64,
+) -> Result<u64, ApiError> {
+    match value {
+        None => Ok(default),
+        Some(value) if range.contains(&value) => Ok(value),
+        Some(value) => {
+            let (low, high) = range.into_inner();
+            Err(ApiError::Malformed(format!("{name} is {value}; it may be {low} to {high}")))
+        }
+    }
+}
+
 /// The order named in the path.
 pub(super) fn order_id(text: &str) -> Result<WorkOrderId, ApiError> {
     text.parse().map_err(|_| ApiError::NoSuchOrder(text.chars().take(80).collect()))

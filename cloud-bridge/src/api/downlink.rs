@@ -10,11 +10,15 @@ use protocol::downlink::{DOWNLINK_WAIT_SECS_MAX, DownlinkAnswer, LEASE_SECS};
 use serde::Deserialize;
 
 use super::access::AsGateway;
-use super::body::Asked;
+use super::body::{Asked, within};
 use super::problem::ApiError;
 use super::{App, schema};
 use crate::centre::Progress;
 use crate::store::Reads;
+
+/// Longest wait that may be asked for, seconds: a home of a newer kind that would wait longer is answered sooner,
+/// not refused.
+const ASKED_SECS_MAX: u64 = 86_400;
 
 /// Query of the poll.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -22,7 +26,8 @@ use crate::store::Reads;
 pub(super) struct DownlinkQuery {
     /// Version of the home that the caller knows; without it the answer comes at once.
     after: Option<u64>,
-    /// Seconds to wait for another version, at most 30.
+    /// Seconds to wait for another version; never waited for longer than 30.
+    #[param(maximum = 86_400)]
     wait: Option<u64>,
 }
 
@@ -41,6 +46,7 @@ pub(super) async fn downlink(
     AsGateway(gateway): AsGateway,
     Asked(DownlinkQuery { after, wait }): Asked<DownlinkQuery>,
 ) -> Result<Json<DownlinkAnswer>, ApiError> {
+    let wait = within("wait", wait, 0..=ASKED_SECS_MAX, 0)?;
     app.heard(&gateway).await;
     let mut home = app.0.outlet.home(&gateway);
     if home.borrow_and_update().is_none() {
@@ -49,7 +55,7 @@ pub(super) async fn downlink(
         app.0.outlet.found(&gateway, found.map_or_else(Progress::default, |home| Progress::of(&home)));
     }
     let mut stopping = app.0.stopping.clone();
-    let wait = Duration::from_secs(wait.unwrap_or(0).min(DOWNLINK_WAIT_SECS_MAX));
+    let wait = Duration::from_secs(wait.min(DOWNLINK_WAIT_SECS_MAX));
     let news = home.wait_for(|progress| progress.as_ref().is_some_and(|progress| Some(progress.ver) != after));
     let progress: Option<Arc<Progress>> = tokio::select! {
         biased;

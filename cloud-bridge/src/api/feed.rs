@@ -10,14 +10,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::access::FeedReader;
-use super::body::Asked;
+use super::body::{Asked, within};
 use super::problem::ApiError;
 use super::{App, schema};
 use crate::outlet::Published;
 use crate::store::Reads;
 
 /// Items in one page.
-const LIMIT_MAX: usize = 500;
+const LIMIT_MAX: u64 = 500;
 
 /// Longest wait, seconds.
 const WAIT_SECS_MAX: u64 = 30;
@@ -28,9 +28,11 @@ const WAIT_SECS_MAX: u64 = 30;
 pub(super) struct FeedQuery {
     /// Place after which to read; 0 or nothing reads from the oldest item kept.
     after: Option<u64>,
-    /// At most so many items, 1 to 500.
-    limit: Option<usize>,
+    /// At most so many items, 1 to 500; 500 without it.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u64>,
     /// Seconds to wait for the first item, at most 30.
+    #[param(maximum = 30)]
     wait: Option<u64>,
 }
 
@@ -50,8 +52,8 @@ pub(super) async fn feed(
     Asked(FeedQuery { after, limit, wait }): Asked<FeedQuery>,
 ) -> Result<Response, ApiError> {
     let after = after.unwrap_or(0);
-    let limit = limit.unwrap_or(LIMIT_MAX).clamp(1, LIMIT_MAX);
-    let wait = Duration::from_secs(wait.unwrap_or(0).min(WAIT_SECS_MAX));
+    let limit = within("limit", limit, 1..=LIMIT_MAX, LIMIT_MAX)? as usize;
+    let wait = Duration::from_secs(within("wait", wait, 0..=WAIT_SECS_MAX, 0)?);
     let mut head = app.0.outlet.head();
     let mut stopping = app.0.stopping.clone();
     if *head.borrow_and_update() == after {

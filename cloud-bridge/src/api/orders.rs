@@ -10,14 +10,14 @@ use serde::de::IntoDeserializer;
 use serde::de::value::StrDeserializer;
 
 use super::access::OrderReader;
-use super::body::{Asked, order_id};
+use super::body::{Asked, order_id, within};
 use super::problem::ApiError;
 use super::view::{WorkOrderView, WorkOrdersView};
 use super::{App, schema};
 use crate::store::{OrderFilter, Reads};
 
 /// Orders in one answer.
-const LIMIT_MAX: usize = 500;
+const LIMIT_MAX: u64 = 500;
 
 /// Query of the list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -28,7 +28,8 @@ pub(super) struct OrdersQuery {
     /// Only this gateway's home.
     gateway: Option<String>,
     /// At most so many, 1 to 500; 100 without it.
-    limit: Option<usize>,
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u64>,
 }
 
 /// Lists work orders in the order in which they are to be handled.
@@ -50,7 +51,8 @@ pub(super) async fn list(
         words.split(',').map(str::trim).filter(|word| !word.is_empty()).map(state_of).collect::<Result<_, _>>()?;
     let gateway = gateway.map(|text| text.parse()).transpose();
     let gateway = gateway.map_err(|error| ApiError::Malformed(format!("gateway: {error}")))?;
-    let filter = OrderFilter { states, gateway, limit: limit.unwrap_or(100).clamp(1, LIMIT_MAX) };
+    let limit = within("limit", limit, 1..=LIMIT_MAX, 100)? as usize;
+    let filter = OrderFilter { states, gateway, limit };
     let orders = app.read(move |store| store.orders(&filter)).await?;
     let work_orders = orders.into_iter().map(|order| WorkOrderView::of(order, None)).collect();
     Ok(Json(WorkOrdersView { work_orders }))

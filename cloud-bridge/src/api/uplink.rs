@@ -44,11 +44,20 @@ pub(super) async fn uplink(
     }
 }
 
+/// Reads a batch as the API does, whoever sent it; none where not even its envelope can be read.
+pub fn understand(bytes: axum::body::Bytes) -> Option<Uplink> {
+    parse(&JsonBytes(bytes)).ok()
+}
+
+fn parse(body: &JsonBytes) -> Result<Uplink, ApiError> {
+    match body.parse::<protocol::uplink::UplinkRequest>() {
+        Ok(batch) => Ok(Uplink::from(batch)),
+        Err(why) => salvage::read(&body.0).ok_or(why),
+    }
+}
+
 fn read(gateway: &GatewayId, body: &JsonBytes) -> Result<Uplink, ApiError> {
-    let uplink = match body.parse::<protocol::uplink::UplinkRequest>() {
-        Ok(batch) => Uplink::from(batch),
-        Err(why) => salvage::read(&body.0).ok_or(why)?,
-    };
+    let uplink = parse(body)?;
     if uplink.batch.v != WIRE_VERSION {
         return Err(ApiError::Unprocessable(format!("this centre speaks version {WIRE_VERSION} of the uplink")));
     }

@@ -48,7 +48,7 @@ impl Dispatch {
             return;
         }
         // The end of the pre-alarm itself, and no new need that goes on from it.
-        let own_end = matches!(trigger.reason, Reason::PreAlarmNotCancelled | Reason::PowerLostDuringPreAlarm);
+        let own_end = trigger.reason.ends_a_pre_alarm(trigger.kind);
         let mut opened_by = life;
         let mut cancelled_with = None;
         match self.lifecycles.get(&life).map(|known| known.state.clone()) {

@@ -20,7 +20,7 @@ pub fn of(program: Program, config: &GatewayConfig) -> String {
 /// Host and port at which a client on this machine reaches the home's broker, and its sign-in.
 fn broker(config: &GatewayConfig, speaks: &str) -> (String, Option<(String, String)>) {
     match &config.intake {
-        IntakeConfig::Embedded { listen, clients } => {
+        IntakeConfig::Embedded { listen, clients, topics: _ } => {
             let host = if listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { listen.ip().to_string() };
             let client = clients
                 .iter()

@@ -10,6 +10,7 @@ use protocol::topics;
 use super::{IntakeConfig, address, required, secret};
 use crate::commissioning::visitor;
 use crate::decode::{DecoderConfig, Role};
+use crate::intake::door::Topics;
 use crate::intake::embedded::ClientRights;
 use crate::intake::external::ExternalBroker;
 use crate::intake::topic_filter;
@@ -33,7 +34,7 @@ pub(super) fn read<'t>(
             let listen = address(reading, &mut table, "listen", SocketAddr::from(([127, 0, 0, 1], 1883)));
             let mut clients = clients(reading, &mut table);
             clients.extend(token.map(|token| visitor::rights(token, &decoder.zigbee2mqtt_base)));
-            Some(IntakeConfig::Embedded { listen, clients })
+            Some(IntakeConfig::Embedded { listen, clients, topics: door_topics(decoder) })
         }
         Mode::External => external(reading, &mut table, decoder, gateway),
     };
@@ -86,6 +87,29 @@ fn clients<'t>(reading: &mut Reading<'t>, mqtt: &mut Table<'t>) -> Vec<ClientRig
     clients
 }
 
+/// Exact topics of buttons, fall sensors and detectors.
+fn life_safety_topics(decoder: &DecoderConfig) -> BTreeSet<String> {
+    let urgent = [Role::Sos, Role::Assistance, Role::ImFine, Role::Fall, Role::Smoke, Role::Gas, Role::Co];
+    let base = &decoder.zigbee2mqtt_base;
+    let devices = decoder.devices.iter().map(|(name, role)| (format!("{base}/{name}"), *role));
+    let rules = decoder.rules.iter().map(|rule| (rule.topic.to_string(), rule.role));
+    devices
+        .chain(rules)
+        .filter(|(topic, role)| urgent.contains(role) && !topic.contains(['+', '#']))
+        .map(|(topic, _)| topic)
+        .collect()
+}
+
+/// What overtakes telemetry in the embedded broker, and what nothing overtakes.
+fn door_topics(decoder: &DecoderConfig) -> Topics {
+    let mut life_safety = life_safety_topics(decoder);
+    // A gesture comes as plain text on a topic of its own too.
+    let gestures: Vec<_> = life_safety.iter().map(|topic| format!("{topic}/action")).collect();
+    life_safety.extend(gestures);
+    life_safety.extend([topics::VISIT.to_owned(), topics::CANCEL.to_owned()]);
+    Topics { life_safety, bridge_prefix: format!("{}/bridge/", decoder.zigbee2mqtt_base) }
+}
+
 fn external<'t>(
     reading: &mut Reading<'t>,
     table: &mut Table<'t>,
@@ -104,21 +128,14 @@ fn external<'t>(
         reading.note(table.line(), &table.key("password"), "username and password go together");
     }
     let base = &decoder.zigbee2mqtt_base;
-    let rule_topics = decoder.rules.iter().map(|rule| (rule.topic.to_string(), rule.role));
     let mut wanted = vec![format!("{base}/#"), topics::VISIT.to_owned(), topics::CANCEL.to_owned()];
-    wanted.extend(rule_topics.clone().map(|(topic, _)| topic));
+    wanted.extend(decoder.rules.iter().map(|rule| rule.topic.to_string()));
     let filters = table.texts(reading, "topics").unwrap_or_else(|| wanted.clone());
     for missing in wanted.iter().filter(|wanted| !filters.iter().any(|filter| topic_filter::covers(filter, wanted))) {
         let text = format!("`{missing}` is not covered, so what is configured on it would never be heard");
         reading.note(table.line_of("topics"), &table.key("topics"), text);
     }
-    let urgent = [Role::Sos, Role::Assistance, Role::ImFine, Role::Fall, Role::Smoke, Role::Gas, Role::Co];
-    let devices = decoder.devices.iter().map(|(name, role)| (format!("{base}/{name}"), *role));
-    let life_safety_topics: BTreeSet<_> = devices
-        .chain(rule_topics)
-        .filter(|(topic, role)| urgent.contains(role) && !topic.contains(['+', '#']))
-        .map(|(topic, _)| topic)
-        .collect();
+    let life_safety_topics = life_safety_topics(decoder);
     let (host, port) = broker?;
     Some(IntakeConfig::External(ExternalBroker {
         host,

@@ -40,8 +40,15 @@ impl Engine {
         // What the power took of a state's last two changes leaves the memory of the one before them.
         let forgotten = heard.duplicate && delivery.as_ref().is_some_and(|delivery| self.is_unheard_of(now, delivery));
         for seen in &decoded.seen {
-            let danger = seen.observation.kind.is_life_safety() && seen.observation.value == Reading::Active;
-            let edge = seen.edge || (forgotten && danger);
+            let kind = seen.observation.kind;
+            let danger = kind.is_life_safety() && seen.observation.value == Reading::Active;
+            let throttled =
+                seen.edge && !kind.is_life_safety() && !self.throttle.takes(now.uptime_ms, &seen.observation.device);
+            if throttled {
+                self.counters.rejected("throttled");
+            }
+            // A change that is not taken is heard like a repeated one: somebody is alive, and nothing is recorded.
+            let edge = seen.edge && !throttled || forgotten && danger;
             // That a hazard is over, or a battery low, can wait for the next sync; that one began cannot.
             urgent |= edge && danger;
             let input = Input::Observed { observation: &seen.observation, edge, reason: seen.reason };
@@ -54,6 +61,10 @@ impl Engine {
             self.handle(now, delivery.as_ref(), &Input::Cancel(device), commands);
         }
         for listed in decoded.learned {
+            if !self.throttle.takes(now.uptime_ms, &listed.device) {
+                self.counters.rejected("throttled");
+                continue;
+            }
             self.record(now, None, Body::DeviceListed(listed));
         }
         urgent |= decoded.visit.is_some() || decoded.cancel.is_some();

@@ -9,6 +9,7 @@ use super::checkpoint::Checkpoint;
 use super::deliveries::Deliveries;
 use super::downlink::Downlink;
 use super::registry::Registry;
+use super::throttle::Throttle;
 use super::{Command, Counters, Engine, EngineConfig, Now, Recovered};
 use crate::decode::Decoder;
 use crate::home::{Home, Input};
@@ -64,6 +65,7 @@ impl Engine {
             deliveries: engine_deliveries,
             registry: Registry::default(),
             counters,
+            throttle: Throttle::default(),
             jitter: Jitter::new(seed),
             started_ms: now.uptime_ms,
             pending: VecDeque::new(),

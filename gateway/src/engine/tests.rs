@@ -266,6 +266,24 @@ fn stopping_writes_what_is_left_and_says_when() {
 }
 
 #[test]
+fn a_device_gone_mad_is_throttled_by_name_and_a_press_never_is() {
+    let mut rig = Rig::fresh();
+    let (moved, still) = (MOTION, &br#"{"occupancy":false}"#[..]);
+    for number in 0..5_000 {
+        let motion = rig.message("zigbee2mqtt/hall", if number % 2 == 0 { moved } else { still }, Some(1), false);
+        assert_eq!(answers(&rig.step(motion)), [Verdict::Acknowledge]);
+    }
+    for packet in 1..=2_000 {
+        let press = rig.message("zigbee2mqtt/sos", PRESS, Some(packet), false);
+        rig.step(press);
+    }
+    assert_eq!(rig.triggers(), 2_000);
+    let observed = rig.engine.counters().records - 2_000;
+    assert!((1..=700).contains(&observed), "{observed} records of a device that said 5,000 things");
+    assert!(rig.engine.counters().rejections["throttled"] >= 4_000);
+}
+
+#[test]
 fn a_fall_said_again_after_the_power_took_it_is_news_though_its_state_is_known() {
     let fall = br#"{"fall":true,"presence":true,"linkquality":80}"#;
     let mut rig = Rig::fresh();

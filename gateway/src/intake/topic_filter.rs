@@ -31,6 +31,11 @@ pub fn covers(granted: &str, asked: &str) -> bool {
     asked.next().is_none()
 }
 
+/// Whether something may be published under the text: no wildcard, and not empty.
+pub fn is_topic(topic: &str) -> bool {
+    !topic.is_empty() && !topic.contains(['#', '+', '\0'])
+}
+
 /// Whether the text is a filter at all: `#` last and alone in its level, `+` alone in its level.
 pub fn is_valid(filter: &str) -> bool {
     let levels: Vec<_> = filter.split('/').collect();
@@ -76,6 +81,14 @@ mod tests {
         for (granted, asked, expected) in cases {
             assert_eq!(covers(granted, asked), expected, "{granted} {asked}");
         }
+    }
+
+    #[test]
+    fn nothing_is_published_under_a_filter() {
+        for bad in ["", "#", "a/+", "a/#", "a+"] {
+            assert!(!is_topic(bad), "{bad}");
+        }
+        assert!(is_topic("zigbee2mqtt/sos bedside"));
     }
 
     #[test]

@@ -205,7 +205,8 @@ impl<'s, S: Storage> Scan<'s, S> {
     }
 
     fn load(&mut self, at: u64, len: usize) {
-        let left = usize::try_from(self.end - at).unwrap_or(usize::MAX);
+        // What was to be read may end before `at` by now: a live file was cut, or is gone.
+        let left = usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX);
         self.window.clear();
         self.window.resize(left.min(WINDOW_BYTES).max(len), 0);
         self.window_at = at;
@@ -236,4 +237,29 @@ fn read_around<S: Storage>(storage: &S, name: &str, at: u64, buf: &mut [u8]) -> 
         got += want;
     }
     (got, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sim_storage::SimStorage;
+    use super::*;
+
+    /// What a reader of a live journal meets: the writer cuts or retires a file that was just listed.
+    #[test]
+    fn a_file_that_is_shorter_than_it_was_when_asked_is_read_to_its_end() {
+        for content in [None, Some(1_usize), Some(3), Some(WINDOW_BYTES / 2 + 1), Some(WINDOW_BYTES + 3)] {
+            let mut storage = SimStorage::new();
+            if let Some(bytes) = content {
+                storage.create("live").unwrap();
+                storage.append("live", &vec![7; bytes]).unwrap();
+            }
+            let mut scan = Scan::new(&storage, "live".to_owned(), 0, 3 * WINDOW_BYTES as u64);
+            let mut pieces = 0;
+            while let Some(piece) = scan.next_piece().unwrap() {
+                assert!(matches!(piece, Piece::Unreadable { .. }), "{piece:?}");
+                pieces += 1;
+            }
+            assert!(pieces <= 1, "{pieces} pieces");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod centre;
+pub mod certificate;
 pub mod clock;
 pub mod feed;
 pub mod gateway;

@@ -89,8 +89,10 @@ pub struct Setup {
     pub waits: Waits,
     /// The gateway's broker.
     pub broker: Broker,
-    /// Addresses of the centre as the gateway is told them; none is the plain one on loopback.
-    pub centre_url: Option<String>,
+    /// Addresses of the centre as the gateway is told them, in order; none is the plain one on loopback.
+    pub centre_urls: Vec<String>,
+    /// The address that the centre listens on.
+    pub centre_listen: &'static str,
     /// The centre's certificate authority, as the gateway is told it.
     pub ca_file: Option<PathBuf>,
     /// Certificate and key of the centre.
@@ -144,7 +146,8 @@ impl Setup {
             ports,
             waits,
             broker: Broker::Embedded,
-            centre_url: None,
+            centre_urls: Vec::new(),
+            centre_listen: "127.0.0.1",
             ca_file: None,
             tls: None,
             devices: sensor_sim::config::demo_home(),
@@ -250,9 +253,10 @@ impl Setup {
     /// The gateway's configuration.
     pub fn gateway_toml(&self) -> String {
         let Ports { mqtt, centre, status } = self.ports;
-        let url = self.centre_url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{centre}"));
+        let plain = [format!("http://127.0.0.1:{centre}")];
+        let urls = if self.centre_urls.is_empty() { &plain[..] } else { &self.centre_urls };
         let mut text = format!(
-            "gateway = \"{}\"\ndata_dir = \"{}\"\n\n[centre]\npaths = [\"{url}\"]\ntoken = \"{}\"\n",
+            "gateway = \"{}\"\ndata_dir = \"{}\"\n\n[centre]\npaths = {urls:?}\ntoken = \"{}\"\n",
             self.gateway,
             self.gateway_data().display(),
             self.gateway_token
@@ -306,7 +310,8 @@ impl Setup {
     /// The centre's configuration.
     pub fn centre_toml(&self) -> String {
         let mut text = format!(
-            "listen = \"127.0.0.1:{}\"\ndata_dir = \"{}\"\ntenant = \"demo\"\n",
+            "listen = \"{}:{}\"\ndata_dir = \"{}\"\ntenant = \"demo\"\n",
+            self.centre_listen,
             self.ports.centre,
             self.dir().join("centre").display()
         );

@@ -11,6 +11,9 @@ use nix::mount::{MntFlags, umount2};
 use super::block_log::BLOCK;
 use super::enclosure::found;
 
+/// How often a disk in use is asked for again, 5 ms apart.
+const UNMOUNT_TRIES: u32 = 1_000;
+
 /// Makes an empty ext4 of so many bytes, as on a card: blocks of 4 KiB, a journal, nothing left for later.
 ///
 /// # Errors
@@ -96,7 +99,16 @@ impl Mounted {
     /// When it is still in use.
     pub fn unmount(mut self) -> anyhow::Result<()> {
         self.mounted = false;
-        umount2(&self.dir, MntFlags::empty()).with_context(|| format!("cannot unmount {}", self.dir.display()))
+        let mut tries = 0;
+        // A program that another thread starts at this moment holds a copy of every open file until its exec.
+        while let Err(error) = umount2(&self.dir, MntFlags::empty()) {
+            tries += 1;
+            if error != nix::errno::Errno::EBUSY || tries > UNMOUNT_TRIES {
+                return Err(error).with_context(|| format!("cannot unmount {}", self.dir.display()));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        Ok(())
     }
 }
 

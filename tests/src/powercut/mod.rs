@@ -8,6 +8,7 @@ pub mod cut;
 pub mod disk;
 pub mod enclosure;
 pub mod ext4;
+pub mod mutants;
 pub mod recorder;
 pub mod run;
 pub mod stage;

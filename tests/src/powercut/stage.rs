@@ -247,7 +247,7 @@ pub fn remove_ballast(data_dir: &Path) -> std::io::Result<()> {
 pub async fn start_centre(setup: &mut Setup, port: u16, log: BlockLog) -> anyhow::Result<(Program, Recorder)> {
     let program = centre::start(setup, None).await?;
     let recorder = Recorder::start(port, centre::url(setup), log).await?;
-    setup.centre_url = Some(format!("http://127.0.0.1:{port}"));
+    setup.centre_urls = vec![format!("http://127.0.0.1:{port}")];
     Ok((program, recorder))
 }
 

@@ -18,6 +18,9 @@ const DISK_BYTES: u64 = 24 << 20;
 /// Segments as short as the configuration allows, so that they are rolled and retired within seconds.
 const SMALL_SEGMENTS: &str = "\n[journal]\nsegment_kb = 64\nretained_mb = 1\n";
 
+/// Segments of that length that are retained.
+const RETAINED_SEGMENTS: usize = 16;
+
 /// Motion records that fill about one segment of 64 KiB.
 const SEGMENT_RECORDS: usize = 550;
 
@@ -115,7 +118,7 @@ async fn prepare(workload: Workload, program: &Path, setup: &Setup, file: &Path)
     ext4::make(file, DISK_BYTES)?;
     let changes = match workload {
         Workload::FirstStart | Workload::SosUnderTelemetry => 0,
-        Workload::RollAndRetire => SEGMENT_RECORDS * 17,
+        Workload::RollAndRetire => SEGMENT_RECORDS * (RETAINED_SEGMENTS + 1),
         Workload::HistoryRebuild | Workload::DiskFull | Workload::Shutdown => 200,
     };
     if changes > 0 {
@@ -199,19 +202,23 @@ async fn play(workload: Workload, stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 async fn roll_and_retire(stage: &mut Stage) -> anyhow::Result<()> {
-    for (name, away) in [("rolls with the centre there", false), ("rolls with the centre away", true)] {
-        began(stage, name);
-        stage.recorder.set_away(away);
-        for _ in 0..4 {
-            let motion = stage.telemetry(SEGMENT_RECORDS);
-            while !motion.is_finished() {
-                stage.press_many(2).await?;
-            }
-            ended(motion).await?;
+    began(stage, "rolls with the centre there");
+    for _ in 0..4 {
+        let motion = stage.telemetry(SEGMENT_RECORDS);
+        while !motion.is_finished() {
+            stage.press_many(2).await?;
         }
-        if !away {
-            stage.until_delivered().await?;
-        }
+        ended(motion).await?;
+    }
+    stage.until_delivered().await?;
+    // More than is retained, so that undelivered segments are the oldest that there are.
+    began(stage, "rolls with the centre away");
+    stage.recorder.set_away(true);
+    for _ in 0..RETAINED_SEGMENTS + 4 {
+        stage.press_many(1).await?;
+        let motion = stage.telemetry(SEGMENT_RECORDS);
+        stage.press_many(1).await?;
+        ended(motion).await?;
     }
     began(stage, "the centre back");
     stage.recorder.set_away(false);

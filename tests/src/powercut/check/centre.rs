@@ -49,11 +49,11 @@ impl CentreSide {
     pub fn turn_to_next(&mut self, setup: &mut Setup, with_centre: bool) {
         if with_centre && let Some((name, token)) = self.gateways.get(self.next) {
             (setup.gateway, setup.gateway_token) = (name.clone(), token.clone());
-            setup.centre_url = Some(self.base.clone());
+            setup.centre_urls = vec![self.base.clone()];
             self.next += 1;
         } else {
             setup.gateway = GATEWAY.to_owned();
-            setup.centre_url = Some(NOWHERE.to_owned());
+            setup.centre_urls = vec![NOWHERE.to_owned()];
         }
     }
 
@@ -83,12 +83,19 @@ impl CentreSide {
         Ok(())
     }
 
-    /// Waits until the gateway has nothing urgent left, then holds the centre's orders against the presses.
+    /// Waits until the gateway has nothing urgent left.
+    ///
+    /// # Errors
+    /// When it does not get rid of it.
+    pub async fn until_sent(status: &StatusPage) -> Result<(), Failed> {
+        status.until_metric("gateway_backlog_emergency_records", PATIENCE, |left| left == 0).await.map(drop)
+    }
+
+    /// Holds the centre's orders against the presses: one order, and in it each press once.
     ///
     /// # Errors
     /// Says what the orders hold instead.
-    pub async fn judge(&self, status: &StatusPage, presses: usize) -> Result<(), Failed> {
-        status.until_metric("gateway_backlog_emergency_records", PATIENCE, |left| left == 0).await?;
+    pub async fn holds(&self, presses: usize) -> Result<(), Failed> {
         let (name, _) = self.gateway()?;
         let path = format!("/v1/work-orders?limit=500&gateway={name}");
         until("every press in an order", PATIENCE, async || {
