@@ -46,7 +46,7 @@ fn engine_config() -> EngineConfig {
         ("fine", Role::ImFine),
         ("smoke", Role::Smoke),
     ] {
-        rules.devices.insert(name.into(), Place { role: Some(role), room: None });
+        rules.devices.insert(name.into(), Place { role: Some(role), room: None, power: None });
         decoder.devices.insert(name.into(), role);
     }
     let (outbox, limits) = (OutboxTimes::default(), EngineLimits::default());
