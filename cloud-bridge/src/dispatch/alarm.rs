@@ -3,7 +3,7 @@
 
 use protocol::ids::{LocalKey, WorkOrderId};
 use protocol::record::Trigger;
-use protocol::trigger::{OrderClass, Reason};
+use protocol::trigger::OrderClass;
 
 use super::effect::{Effects, FeedKind, Notice, NoticeBody, PreAlarmNotice, TestNotice};
 use super::fuse::LifeState;

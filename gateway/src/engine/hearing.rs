@@ -4,7 +4,7 @@ use protocol::observation::{Kind, Reading};
 use protocol::record::{Body, Stamp};
 
 use super::{Command, Engine, Heard, Now, TOPIC_BYTES_MAX, Verdict, deliveries, is_emergency};
-use crate::decode::{Decoded, Heard as DecodeInput};
+use crate::decode::{Decoded, Heard as DecodeInput, Seen};
 use crate::home::supervision::silence::Power;
 use crate::home::{Effect, Input};
 
@@ -38,17 +38,22 @@ impl Engine {
         self.note_speakers(now, &at, heard.retain, &decoded);
         let mut urgent = false;
         // What the power took of a state's last two changes leaves the memory of the one before them.
-        let forgotten = heard.duplicate && delivery.as_ref().is_some_and(|delivery| self.is_unheard_of(now, delivery));
+        let is_danger =
+            |seen: &Seen| seen.observation.kind.is_life_safety() && seen.observation.value == Reading::Active;
+        let mut forgotten = heard.duplicate
+            && !decoded.seen.iter().any(|seen| seen.edge && is_danger(seen))
+            && delivery.as_ref().is_some_and(|delivery| self.is_unheard_of(now, delivery));
         for seen in &decoded.seen {
             let kind = seen.observation.kind;
-            let danger = kind.is_life_safety() && seen.observation.value == Reading::Active;
+            let danger = is_danger(seen);
             let throttled =
                 seen.edge && !kind.is_life_safety() && !self.throttle.takes(now.uptime_ms, &seen.observation.device);
             if throttled {
                 self.counters.rejected("throttled");
             }
             // A change that is not taken is heard like a repeated one: somebody is alive, and nothing is recorded.
-            let edge = seen.edge && !throttled || forgotten && danger;
+            // And one message is one fall, whatever else in it says so too.
+            let edge = seen.edge && !throttled || danger && std::mem::take(&mut forgotten);
             // That a hazard is over, or a battery low, can wait for the next sync; that one began cannot.
             urgent |= edge && danger;
             let input = Input::Observed { observation: &seen.observation, edge, reason: seen.reason };

@@ -128,7 +128,7 @@ impl Checker {
         match self.start_gateway(mounted.dir()).await {
             Ok(mut gateway) => {
                 self.say_again(&truth, &mut outcome).await;
-                let sent = if with_centre { CentreSide::until_sent(&self.status).await } else { Ok(()) };
+                let sent = if with_centre { self.centre.has_all(truth.pressed.len()).await } else { Ok(()) };
                 gateway.kill();
                 let records = read(mounted.dir(), &mut outcome)?;
                 judge(workload, &truth, &records, &mut outcome);

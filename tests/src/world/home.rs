@@ -214,7 +214,7 @@ impl World {
         self.transcript.story(self.now_ms, format_args!("{}gateway {death}", prefix(self.config.homes, home)));
         at.storage.halt_after(None);
         if let Death::PowerCut(keep) = death {
-            if keep == CrashModel::Some && at.unconfirmed {
+            if keep != CrashModel::None && at.unconfirmed {
                 self.watch.torn(home);
             }
             at.unconfirmed = false;

@@ -254,6 +254,8 @@ impl Watch {
 
     /// The centre has committed these.
     pub(super) fn committed(&mut self, home: usize, now_ms: u64, records: &[Arc<Record>]) {
+        // What came of them is known: a class that has no order now has none for these either.
+        self.note_classes_without_order(home, now_ms);
         for record in records {
             let key = record.key();
             let at = &mut self.homes[home];
@@ -308,6 +310,11 @@ impl Watch {
                 at.last_none_ms.insert(class, now_ms);
             }
         }
+        self.note_classes_without_order(home, now_ms);
+    }
+
+    fn note_classes_without_order(&mut self, home: usize, now_ms: u64) {
+        let at = &mut self.homes[home];
         for class in [OrderClass::Emergency, OrderClass::FireGas, OrderClass::Assistance, OrderClass::Technical] {
             if !at.open.iter().any(|(open, _)| *open == class) {
                 at.last_none_ms.insert(class, now_ms);

@@ -84,30 +84,22 @@ impl Watch {
         }
         let mut lost = None;
         for (home, at) in self.homes.iter().enumerate() {
+            // A pre-alarm's end raised once more, by a run that had forgotten the first time, is that first time.
+            let counts = |key: &LocalKey| counted.contains_key(&(home, key.to_string()));
+            let stands = |key: &LocalKey| {
+                let mut followed = at.calls.iter().filter(|(_, call)| call.follows == Some(*key));
+                counts(key) || at.cancelled_ms.contains_key(key) || followed.any(|(other, _)| counts(other))
+            };
             for (key, (_, committed)) in &at.pre_alarms {
-                let followed = at.calls.iter().find(|(_, call)| call.follows == Some(*key)).map(|(key, _)| key);
-                let raised =
-                    std::iter::once(key).chain(followed).any(|key| counted.contains_key(&(home, key.to_string())));
                 // The same delivery, forgotten by the gateway and said again, has another record that stands for it.
-                let otherwise = self.also_by(home, key).any(|other| {
-                    counted.contains_key(&(home, other.to_string())) || at.cancelled_ms.contains_key(other)
-                });
-                if *committed && !raised && !otherwise && !at.cancelled_ms.contains_key(key) {
+                if *committed && !stands(key) && !self.also_by(home, key).any(stands) {
                     lost = Some((home, format!("pre-alarm {key} was neither cancelled nor raised")));
                 }
             }
             for (key, call) in &at.calls {
-                let counts = |key: &LocalKey| counted.contains_key(&(home, key.to_string()));
-                // A pre-alarm's end raised once more, by a run that had forgotten the first time, is that first time.
-                let before = |life: &LocalKey| {
-                    let same = at.calls.iter().filter(|(_, other)| other.follows == Some(*life));
-                    same.map(|(other, _)| other).any(counts)
-                };
-                let follows = call
-                    .follows
-                    .is_some_and(|life| counts(&life) || at.cancelled_ms.contains_key(&life) || before(&life));
-                let otherwise = self.also_by(home, key).any(counts);
-                if call.committed_ms.is_some() && !follows && !otherwise && !counts(key) {
+                let life = call.follows.unwrap_or(*key);
+                let otherwise = [key, &life].into_iter().any(|key| self.also_by(home, key).any(stands));
+                if call.committed_ms.is_some() && !counts(key) && !stands(&life) && !otherwise {
                     lost = Some((home, format!("trigger {key} ({:?}) counts in no order", call.kind)));
                 }
             }
