@@ -48,9 +48,9 @@ pub struct JournalLimits {
 }
 
 impl Default for JournalLimits {
-    /// 4 MiB a segment, 64 MiB and 180 days kept.
+    /// 1 MiB a segment, 64 MiB and 180 days kept.
     fn default() -> Self {
-        Self { segment_bytes: 4 << 20, retained_bytes: 64 << 20, retained_ms: 180 * 24 * 3_600_000 }
+        Self { segment_bytes: 1 << 20, retained_bytes: 64 << 20, retained_ms: 180 * 24 * 3_600_000 }
     }
 }
 
