@@ -56,6 +56,7 @@ fn a_test_without_its_press_has_failed_and_test_mode_ends_ten_minutes_later() {
         20s record trigger Sos by bedside (ButtonPressed)
         20s told Contacting the centre
         50s told Not connected: call 120
+        80s told Still not connected: call 120 and shout for help
         615s record test of bedside: Ended
     "#]]);
 }
@@ -116,5 +117,11 @@ fn each_button_is_asked_for_a_press_every_month_and_shown_overdue() {
         2988000s record over Technical by bedside (ProofOverdue)
         2988000s told Contacting the centre
         2988030s told Not connected: call 120
+        2988060s told Still not connected: call 120 and shout for help
+        3016800s record pre-alarm Inactivity by bedside, 300 s
+        3017100s record trigger Inactivity by bedside (NoSignOfLife)
+        3017100s told again Still not connected: call 120 and shout for help
+        3018000s record trigger Inactivity by bedside (NoContact)
+        3018000s told again Still not connected: call 120 and shout for help
     "#]]);
 }

@@ -81,6 +81,7 @@ fn a_lone_elder_whose_only_sensors_are_silent_is_a_welfare_call() {
         264600s record trigger Welfare by radar (OnlySensorsSilent)
         264600s told Contacting the centre
         264630s told Not connected: call 120
+        264660s told Still not connected: call 120 and shout for help
         266400s record over Welfare by radar (OnlySensorsSilent)
     "#]]);
 }
@@ -107,6 +108,7 @@ fn without_the_radio_bridge_the_elder_is_told_and_a_lone_one_is_called() {
         1860s record trigger Welfare by hall (OnlySensorsSilent)
         1860s told Contacting the centre
         1890s told Not connected: call 120
+        1920s told Still not connected: call 120 and shout for help
         2460s record over Technical by zigbee2mqtt/bridge (RadioBridgeSilent)
         2460s record observed Availability Online by zigbee2mqtt/bridge
         2460s record over Technical by radar (DeviceSilent)
@@ -191,8 +193,81 @@ fn a_sensor_that_sees_nothing_for_weeks_while_others_do_is_stuck() {
     let told: Vec<_> = bench.transcript.lines().filter(|line| !line.contains("observed")).collect();
     expect![[r#"
         0s told again All is well
+        115200s record pre-alarm Inactivity by hall, 300 s
+        115200s told Are you all right? Press cancel if so
+        115500s record trigger Inactivity by hall (NoSignOfLife)
+        115500s told Contacting the centre
+        115530s told Not connected: call 120
+        115560s told Still not connected: call 120 and shout for help
+        116400s record trigger Inactivity by hall (NoContact)
+        116400s told again Still not connected: call 120 and shout for help
+        201600s record pre-alarm Inactivity by hall, 300 s
+        201900s record trigger Inactivity by hall (NoSignOfLife)
+        201900s told again Still not connected: call 120 and shout for help
+        202800s record trigger Inactivity by hall (NoContact)
+        202800s told again Still not connected: call 120 and shout for help
+        288000s record pre-alarm Inactivity by hall, 300 s
+        288300s record trigger Inactivity by hall (NoSignOfLife)
+        288300s told again Still not connected: call 120 and shout for help
+        289200s record trigger Inactivity by hall (NoContact)
+        289200s told again Still not connected: call 120 and shout for help
+        374400s record pre-alarm Inactivity by hall, 300 s
+        374700s record trigger Inactivity by hall (NoSignOfLife)
+        374700s told again Still not connected: call 120 and shout for help
+        375600s record trigger Inactivity by hall (NoContact)
+        375600s told again Still not connected: call 120 and shout for help
+        460800s record pre-alarm Inactivity by hall, 300 s
+        461100s record trigger Inactivity by hall (NoSignOfLife)
+        461100s told again Still not connected: call 120 and shout for help
+        462000s record trigger Inactivity by hall (NoContact)
+        462000s told again Still not connected: call 120 and shout for help
+        547200s record pre-alarm Inactivity by hall, 300 s
+        547500s record trigger Inactivity by hall (NoSignOfLife)
+        547500s told again Still not connected: call 120 and shout for help
+        548400s record trigger Inactivity by hall (NoContact)
+        548400s told again Still not connected: call 120 and shout for help
+        633600s record pre-alarm Inactivity by hall, 300 s
+        633900s record trigger Inactivity by hall (NoSignOfLife)
+        633900s told again Still not connected: call 120 and shout for help
+        634800s record trigger Inactivity by hall (NoContact)
+        634800s told again Still not connected: call 120 and shout for help
+        720000s record pre-alarm Inactivity by hall, 300 s
+        720300s record trigger Inactivity by hall (NoSignOfLife)
+        720300s told again Still not connected: call 120 and shout for help
+        721200s record trigger Inactivity by hall (NoContact)
+        721200s told again Still not connected: call 120 and shout for help
+        806400s record pre-alarm Inactivity by hall, 300 s
+        806700s record trigger Inactivity by hall (NoSignOfLife)
+        806700s told again Still not connected: call 120 and shout for help
+        807600s record trigger Inactivity by hall (NoContact)
+        807600s told again Still not connected: call 120 and shout for help
+        892800s record pre-alarm Inactivity by hall, 300 s
+        893100s record trigger Inactivity by hall (NoSignOfLife)
+        893100s told again Still not connected: call 120 and shout for help
+        894000s record trigger Inactivity by hall (NoContact)
+        894000s told again Still not connected: call 120 and shout for help
+        979200s record pre-alarm Inactivity by hall, 300 s
+        979500s record trigger Inactivity by hall (NoSignOfLife)
+        979500s told again Still not connected: call 120 and shout for help
+        980400s record trigger Inactivity by hall (NoContact)
+        980400s told again Still not connected: call 120 and shout for help
+        1065600s record pre-alarm Inactivity by hall, 300 s
+        1065900s record trigger Inactivity by hall (NoSignOfLife)
+        1065900s told again Still not connected: call 120 and shout for help
+        1066800s record trigger Inactivity by hall (NoContact)
+        1066800s told again Still not connected: call 120 and shout for help
+        1152000s record pre-alarm Inactivity by hall, 300 s
+        1152300s record trigger Inactivity by hall (NoSignOfLife)
+        1152300s told again Still not connected: call 120 and shout for help
+        1153200s record trigger Inactivity by hall (NoContact)
+        1153200s told again Still not connected: call 120 and shout for help
         1209600s record trigger Technical by kitchen (SensorStuck)
         1209600s record trigger Technical by radar (SensorStuck)
+        1238400s record pre-alarm Inactivity by hall, 300 s
+        1238700s record trigger Inactivity by hall (NoSignOfLife)
+        1238700s told again Still not connected: call 120 and shout for help
+        1239600s record trigger Inactivity by hall (NoContact)
+        1239600s told again Still not connected: call 120 and shout for help
         1296000s record over Technical by kitchen (SensorStuck)
     "#]].assert_eq(&format!("{}\n", told.join("\n")));
 }

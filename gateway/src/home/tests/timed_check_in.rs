@@ -35,6 +35,12 @@ fn a_check_in_is_missed_once_when_nobody_was_seen_in_the_hours_before() {
         10860s record trigger MissedCheckIn by check-in (CheckInMissed)
         10860s told Contacting the centre
         10890s told Not connected: call 120
+        10920s told Still not connected: call 120 and shout for help
+        28800s record pre-alarm Inactivity by hall, 300 s
+        29100s record trigger Inactivity by hall (NoSignOfLife)
+        29100s told again Still not connected: call 120 and shout for help
+        30000s record trigger Inactivity by hall (NoContact)
+        30000s told again Still not connected: call 120 and shout for help
     "#]]);
 }
 
@@ -49,6 +55,14 @@ fn any_activity_in_the_window_is_a_check_in() {
     bench.check(expect![[r#"
         0s told again All is well
         3900s record observed Motion Active by hall
+        32700s record pre-alarm Inactivity by hall, 300 s
+        32700s told Are you all right? Press cancel if so
+        33000s record trigger Inactivity by hall (NoSignOfLife)
+        33000s told Contacting the centre
+        33030s told Not connected: call 120
+        33060s told Still not connected: call 120 and shout for help
+        33900s record trigger Inactivity by hall (NoContact)
+        33900s told again Still not connected: call 120 and shout for help
         45000s record observed Assistance Active by fine
     "#]]);
 }
@@ -62,9 +76,16 @@ fn while_the_clock_is_not_trusted_the_longest_pause_counts_by_uptime() {
     bench.check(expect![[r#"
         0s told again All is well
         0s record observed Motion Active by hall
+        28800s record pre-alarm Inactivity by hall, 300 s
+        28800s told Are you all right? Press cancel if so
+        29100s record trigger Inactivity by hall (NoSignOfLife)
+        29100s told Contacting the centre
+        29130s told Not connected: call 120
+        29160s told Still not connected: call 120 and shout for help
+        30000s record trigger Inactivity by hall (NoContact)
+        30000s told again Still not connected: call 120 and shout for help
         46800s record trigger MissedCheckIn by check-in (CheckInMissedClockUnknown)
-        46800s told Contacting the centre
-        46830s told Not connected: call 120
+        46800s told again Still not connected: call 120 and shout for help
     "#]]);
 }
 
@@ -83,6 +104,7 @@ fn a_check_in_that_fell_into_a_power_cut_is_judged_half_an_hour_after_the_start(
         1801s record trigger MissedCheckIn by check-in (CheckInMissed)
         1801s told Contacting the centre
         1831s told Not connected: call 120
+        1861s told Still not connected: call 120 and shout for help
     "#]]);
 }
 
@@ -96,5 +118,6 @@ fn a_home_that_starts_between_two_check_ins_is_judged_by_the_next_one() {
         36060s record trigger MissedCheckIn by check-in (CheckInMissed)
         36060s told Contacting the centre
         36090s told Not connected: call 120
+        36120s told Still not connected: call 120 and shout for help
     "#]]);
 }
