@@ -88,8 +88,7 @@ impl DevicePage {
             Some(token) => request.bearer_auth(token),
             None => request,
         };
-        let answer =
-            request.send().await.map_err(|source| PageError::Unreachable { address: self.address, source })?;
+        let answer = request.send().await.map_err(|source| PageError::Unreachable { address: self.address, source })?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
@@ -116,9 +115,8 @@ const HEADINGS: [(&str, &str); 9] = [
 pub fn table(devices: &[DeviceLine]) -> String {
     let mut rows: Vec<Vec<String>> = vec![HEADINGS.iter().map(|(zh, en)| format!("{zh} {en}")).collect()];
     rows.extend(devices.iter().map(row));
-    let widths: Vec<usize> = (0..HEADINGS.len())
-        .map(|column| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0))
-        .collect();
+    let widths: Vec<usize> =
+        (0..HEADINGS.len()).map(|column| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0)).collect();
     let mut text = String::new();
     for row in &rows {
         let mut line = String::new();

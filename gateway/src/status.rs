@@ -149,7 +149,9 @@ async fn test_press(State(status): State<Status>, headers: HeaderMap, Query(quer
     let device = query.device;
     match ask(&status.questions, |reply| Question::Test { device, reply }).await {
         Ok(true) => StatusCode::ACCEPTED.into_response(),
-        Ok(false) => (StatusCode::NOT_FOUND, Json(serde_json::json!({ "problem": "no such configured device" }))).into_response(),
+        Ok(false) => {
+            (StatusCode::NOT_FOUND, Json(serde_json::json!({ "problem": "no such configured device" }))).into_response()
+        }
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }

@@ -65,7 +65,8 @@ fn second_meaning(rule: &GenericRule, home: &HomeRules, before: &[GenericRule]) 
             && !earlier.on.iter().any(|value| is_code(value))
             && other(earlier.role)
     });
-    let advice = "every gesture on an SOS device is an emergency; give life help and \"I'm fine\" a device of their own";
+    let advice =
+        "every gesture on an SOS device is an emergency; give life help and \"I'm fine\" a device of their own";
     if known.is_some_and(other) {
         Some(format!("`{}` has another role already: {advice}", rule.device))
     } else if let Some(earlier) = same_button {

@@ -209,14 +209,22 @@ fn a_second_press_of_an_sos_device_cannot_be_given_another_meaning() {
             "[[rule]]\ndevice = \"{role} {on}\"\nrole = \"{role}\"\ntopic = \"pendant/event\"\nkey = \"action\"\non = [\"{on}\"]\nmomentary = true\n"
         )
     };
-    check(&format!("{GOOD}\n{}{}", one_button("sos", "single"), one_button("assistance", "double")), expect![[r#"
-        line 22: rule[2].role: `sos single` and `assistance double` are gestures of one button: every gesture on an SOS device is an emergency; give life help and "I'm fine" a device of their own
-    "#]]);
-    check(&format!("{GOOD}\n{}{}", one_button("sos", "single"), one_button("sos", "double")), expect![[r#"
-        good
-    "#]]);
     check(
-        &format!("{GOOD}\n[[rule]]\ndevice = \"p\"\nrole = \"sos\"\ntopic = \"p/event\"\noff = [\"double_push\"]\nmomentary = true\n"),
+        &format!("{GOOD}\n{}{}", one_button("sos", "single"), one_button("assistance", "double")),
+        expect![[r#"
+        line 22: rule[2].role: `sos single` and `assistance double` are gestures of one button: every gesture on an SOS device is an emergency; give life help and "I'm fine" a device of their own
+    "#]],
+    );
+    check(
+        &format!("{GOOD}\n{}{}", one_button("sos", "single"), one_button("sos", "double")),
+        expect![[r#"
+        good
+    "#]],
+    );
+    check(
+        &format!(
+            "{GOOD}\n[[rule]]\ndevice = \"p\"\nrole = \"sos\"\ntopic = \"p/event\"\noff = [\"double_push\"]\nmomentary = true\n"
+        ),
         expect![[r#"
             line 15: rule[1].role: `off` takes `double_push` for no press: every gesture on an SOS device is an emergency; give life help and "I'm fine" a device of their own
         "#]],

@@ -168,8 +168,33 @@ impl Home {
 
     /// A home as a checkpoint left it.
     pub fn restore(rules: HomeRules, snapshot: HomeSnapshot) -> Self {
-        let HomeSnapshot { pre_alarms, falls, daily_life, hazards, check_ins, supervision, proofs, reassurance, contacts, visits, evidence } = snapshot;
-        Self { rules, pre_alarms, falls, daily_life, hazards, check_ins, supervision, proofs, reassurance, contacts, visits, evidence }
+        let HomeSnapshot {
+            pre_alarms,
+            falls,
+            daily_life,
+            hazards,
+            check_ins,
+            supervision,
+            proofs,
+            reassurance,
+            contacts,
+            visits,
+            evidence,
+        } = snapshot;
+        Self {
+            rules,
+            pre_alarms,
+            falls,
+            daily_life,
+            hazards,
+            check_ins,
+            supervision,
+            proofs,
+            reassurance,
+            contacts,
+            visits,
+            evidence,
+        }
     }
 
     /// What a checkpoint keeps.
@@ -338,10 +363,7 @@ impl Home {
             Body::Link { up } => self.reassurance.linked(*up),
             Body::ContactsCalled(called) => self.contacts.begun(record, called),
             Body::ContactTold(told) => self.contacts.told(record, told),
-            Body::Stopped
-            | Body::DeviceListed(_)
-            | Body::Played(_)
-            | Body::Mains(_) => {}
+            Body::Stopped | Body::DeviceListed(_) | Body::Played(_) | Body::Mains(_) => {}
         }
     }
 

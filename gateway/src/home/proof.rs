@@ -11,7 +11,6 @@ use protocol::record::{Body, Record, Restored, Stamp, TestStep, Tested, Trigger}
 use protocol::trigger::{Reason, TriggerKind};
 use serde::{Deserialize, Serialize};
 
-
 use super::{Deadline, Effect, Place, age_ms, elapsed_ms};
 use crate::decode::Role;
 
@@ -40,13 +39,7 @@ pub struct ProofRules {
 
 impl Default for ProofRules {
     fn default() -> Self {
-        Self {
-            press_ms: 15_000,
-            presses_max: 3,
-            mode_ms: 600_000,
-            due_ms: 31 * DAY_MS,
-            overdue_ms: 2 * DAY_MS,
-        }
+        Self { press_ms: 15_000, presses_max: 3, mode_ms: 600_000, due_ms: 31 * DAY_MS, overdue_ms: 2 * DAY_MS }
     }
 }
 
@@ -217,8 +210,7 @@ impl Proofs {
             self.overdue.insert(trigger.device.clone());
         }
         let is_button = matches!(trigger.kind, TriggerKind::Sos | TriggerKind::Assistance);
-        if (is_button || trigger.test)
-            && (self.proven.len() < BUTTONS_MAX || self.proven.contains_key(&trigger.device))
+        if (is_button || trigger.test) && (self.proven.len() < BUTTONS_MAX || self.proven.contains_key(&trigger.device))
         {
             self.proven.insert(trigger.device.clone(), record.at);
             self.due.remove(&trigger.device);

@@ -101,8 +101,11 @@ impl CheckIns {
     fn by_the_clock(&self, now: &Stamp, local: LocalTime, rules: &CheckInRules) -> (Option<Reason>, u64) {
         let until_next_ms = rules.times.iter().map(|time| until_ms(local, *time)).min().unwrap_or(DAY_MS);
         let ago_ms = rules.times.iter().map(|time| since_ms(local, *time)).min().unwrap_or(DAY_MS);
-        let within = |at: &Option<Stamp>, ms: u64| at.as_ref().and_then(|at| age_ms(now, at)).is_some_and(|age| age <= ms);
-        if within(&self.missed, ago_ms.saturating_add(CLOCK_SET_MS)) || within(&self.activity, ago_ms.saturating_add(rules.window_ms)) {
+        let within =
+            |at: &Option<Stamp>, ms: u64| at.as_ref().and_then(|at| age_ms(now, at)).is_some_and(|age| age <= ms);
+        if within(&self.missed, ago_ms.saturating_add(CLOCK_SET_MS))
+            || within(&self.activity, ago_ms.saturating_add(rules.window_ms))
+        {
             return (None, until_next_ms);
         }
         // What fell into the gateway's own absence is judged a little after its start.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use cloud_bridge::centre::{Answer, Centre, LinkChange, Progress, Request, Uplink};
 use cloud_bridge::heartbeat::{HeartbeatRules, Heartbeats};
-use cloud_bridge::store::{FeedItem, Reads};
 use cloud_bridge::store::memory::MemoryStore;
+use cloud_bridge::store::{FeedItem, Reads};
 use gateway::engine::{Completion, SendFailure};
 use protocol::WIRE_VERSION;
 use protocol::downlink::{DownlinkAnswer, LEASE_SECS};

@@ -126,7 +126,9 @@ fn engine(home: &[HomeDevice], with_days: bool) -> EngineConfig {
             if entry.kind != DeviceKind::NeighbourPendant {
                 let (rule, role) = rule(dialect, &entry.name);
                 decoder.rules.push(rule);
-                rules.devices.insert(entry.name.clone(), Place { role: Some(role), room: entry.room.clone(), power: None });
+                rules
+                    .devices
+                    .insert(entry.name.clone(), Place { role: Some(role), room: entry.room.clone(), power: None });
             }
             continue;
         }

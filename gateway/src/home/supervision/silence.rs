@@ -10,8 +10,8 @@ use protocol::record::{Body, Restored, Stamp, Trigger};
 use protocol::trigger::{Reason, TriggerKind};
 use serde::{Deserialize, Serialize};
 
-use crate::home::{Deadline, Effect, Place};
 use crate::decode::Role;
+use crate::home::{Deadline, Effect, Place};
 
 /// Most devices watched; a home has some twenty.
 const DEVICES_MAX: usize = 512;
@@ -233,13 +233,7 @@ fn is_watched(place: &Place) -> bool {
 pub(super) fn senses_people(place: &Place) -> bool {
     match place.role {
         Some(
-            Role::Fall
-            | Role::Motion
-            | Role::Presence
-            | Role::Door
-            | Role::ExitDoor
-            | Role::Bed
-            | Role::Vibration,
+            Role::Fall | Role::Motion | Role::Presence | Role::Door | Role::ExitDoor | Role::Bed | Role::Vibration,
         ) => true,
         Some(
             Role::Sos

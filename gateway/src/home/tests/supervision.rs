@@ -178,10 +178,11 @@ fn an_opened_case_and_its_closing_are_both_reported() {
 #[test]
 fn a_sensor_that_sees_nothing_for_weeks_while_others_do_is_stuck() {
     let mut bench = Bench::new();
-    bench.home.rules.devices.insert(
-        "kitchen".into(),
-        Place { role: Some(Role::Motion), room: Some("kitchen".into()), power: None },
-    );
+    bench
+        .home
+        .rules
+        .devices
+        .insert("kitchen".into(), Place { role: Some(Role::Motion), room: Some("kitchen".into()), power: None });
     let silence = &mut bench.home.rules.supervision.silence;
     (silence.mains_ms, silence.sos_ms, silence.battery_ms) = (u64::MAX / 4, u64::MAX / 4, u64::MAX / 4);
     bench.start();
@@ -269,7 +270,8 @@ fn a_sensor_that_sees_nothing_for_weeks_while_others_do_is_stuck() {
         1239600s record trigger Inactivity by hall (NoContact)
         1239600s told again Still not connected: call 120 and shout for help
         1296000s record over Technical by kitchen (SensorStuck)
-    "#]].assert_eq(&format!("{}\n", told.join("\n")));
+    "#]]
+    .assert_eq(&format!("{}\n", told.join("\n")));
 }
 
 #[test]
