@@ -221,10 +221,8 @@ impl Home {
 
     /// What the elder should be hearing now.
     pub fn stage(&self, now: &Stamp) -> Stage {
-        match self.reassurance.stage(now, self.around(), &self.rules.reassurance) {
-            Stage::Quiet if self.supervision.is_radio_lost() => Stage::RadioLost,
-            stage => stage,
-        }
+        let stage = self.reassurance.stage(now, self.around(), &self.rules.reassurance);
+        if stage == Stage::Quiet && self.supervision.is_radio_lost() { Stage::RadioLost } else { stage }
     }
 
     /// What is known of the home's devices.
