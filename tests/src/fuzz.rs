@@ -201,8 +201,11 @@ pub fn config(bytes: &[u8]) {
     }
 }
 
+/// A door that takes any bytes and never panics.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 5] =
+pub const TARGETS: [(&str, Target); 5] =
     [("decode", decode), ("journal", journal), ("uplink", uplink), ("config", config), ("visit", visit)];
 
 /// Reads a whole file of a simulated disk.
