@@ -212,9 +212,7 @@ impl World {
                 let what = format!("{} says {} presses, its timeline {needs}", order.id, order.presses);
                 self.watch.violated(Invariant::JoinedPressIsCounted, now_ms, home, what);
             }
-            // A device may fall silent, and so raise a technician's order, at any time; a desk gets its hour.
-            let due = order.opened_at_ms - EPOCH_MS + (HOUR_MS as i64) <= now_ms as i64;
-            if order.state != OrderState::Closed && due {
+            if order.state != OrderState::Closed {
                 let what = format!("{} is still {:?}", order.id, order.state);
                 self.watch.violated(Invariant::ComesToRest, now_ms, home, what);
             }
