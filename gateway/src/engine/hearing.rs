@@ -74,8 +74,9 @@ impl Engine {
         }
         urgent |= decoded.visit.is_some() || decoded.cancel.is_some();
         // While the disk fails only what goes to the centre at once can become safe; the rest keeps nobody waiting.
-        urgent &= !self.disk_failed
-            || self.pending.iter().rev().take_while(|record| record.seq >= before).any(|record| is_emergency(record));
+        // An emergency is waited for whatever it came of: a hazard that goes on is one without any change.
+        let mut made = self.pending.iter().rev().take_while(|record| record.seq >= before);
+        urgent = urgent && !self.disk_failed || made.any(|record| is_emergency(record));
         if urgent && self.chain.next_seq > before {
             self.pending_urgent = true;
             let last = self.chain.next_seq - 1;

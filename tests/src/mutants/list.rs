@@ -24,6 +24,13 @@ pub const MUTANTS: &[Mutant] = &[
         caught_by: &[AcknowledgedIsSafe],
     },
     Mutant {
+        name: "a hazard that goes on is acknowledged before it is safe",
+        file: "gateway/src/engine/hearing.rs",
+        old: "made.any(|record| is_emergency(record));",
+        new: "urgent && made.any(|record| is_emergency(record));",
+        caught_by: &[AcknowledgedIsSafe],
+    },
+    Mutant {
         name: "a failed write is forgotten",
         file: "gateway/src/engine/writing.rs",
         old: "            self.pending.push_front(record);",
