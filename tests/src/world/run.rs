@@ -7,7 +7,6 @@ use cloud_bridge::store::{OrderFilter, Reads};
 use gateway::engine::Completion;
 use protocol::feed::OrderState;
 use protocol::stage::Stage;
-use sensor_sim::device::Happening;
 use sensor_sim::dice::Dice;
 
 use super::agenda::Agenda;
@@ -141,7 +140,7 @@ impl World {
             if self.config.faults == Faults::None && at.process.is_some() {
                 // As it was prepared: a bulk run spends its time in the product.
                 self.say(home, &town.topics[sign.device], &sign.payload);
-            } else if sign.what != Happening::Beat || self.dice.chance(20) {
+            } else {
                 let name = &town.names[sign.device];
                 for publication in self.homes[home].bridge.happen(name, sign.what) {
                     self.publish(home, publication, None);
