@@ -293,6 +293,14 @@ impl World {
     }
 
     pub(super) fn execute(&mut self, home: usize, commands: &mut Vec<Command>) {
+        // "Leave now" goes out beside the record that makes it true, before it where the disk fails.
+        if commands.iter().any(|command| matches!(command, Command::Tell { stage: Stage::LeaveNow, .. })) {
+            for command in &*commands {
+                if let Command::Write { records, .. } | Command::Send { records, .. } = command {
+                    self.note_records(home, records);
+                }
+            }
+        }
         for command in commands.drain(..) {
             if self.dies_here(home) {
                 let death = self.draw_death();

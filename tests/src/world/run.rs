@@ -158,7 +158,7 @@ impl World {
     pub(super) fn plan_sign(&mut self, home: usize) {
         let at = &self.homes[home];
         let days = &self.town.days;
-        if days.is_empty() || at.day_base_ms >= self.config.days * DAY_MS {
+        if days.is_empty() || at.day_base_ms > self.config.days * DAY_MS {
             return;
         }
         let day = &days[(at.day_base_ms / DAY_MS) as usize % days.len()];

@@ -74,6 +74,9 @@ impl World {
                     // As the journal's thread does it: the new segment begins after the answer was given.
                     if process.journal.roll(&checkpoint).is_ok() {
                         let _ = process.journal.retire(low_water);
+                    } else {
+                        // Half a header may stand there that the disk did not let go of.
+                        at.unconfirmed = true;
                     }
                 }
             }
