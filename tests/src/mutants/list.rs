@@ -35,7 +35,7 @@ pub const MUTANTS: &[Mutant] = &[
         file: "gateway/src/engine/writing.rs",
         old: "            self.pending.push_front(record);",
         new: "            drop(record);",
-        caught_by: &[AcknowledgedIsSafe, LampNeverAhead, PressReachesCentre],
+        caught_by: &[JournalVerifies, AcknowledgedIsSafe, LampNeverAhead, PressReachesCentre],
     },
     Mutant {
         name: "the lamp says recorded before the sync",
@@ -91,7 +91,7 @@ pub const MUTANTS: &[Mutant] = &[
         file: "gateway/src/outbox.rs",
         old: "            scan: unread.then_some((delivered.low_water + 1, last_seq)),",
         new: "            scan: unread.then_some((delivered.low_water + 1, last_seq)).filter(|_| false),",
-        caught_by: &[PressReachesCentre, ComesToRest],
+        caught_by: &[PressReachesCentre, ResolvedOnlyWhenClosed, ComesToRest],
     },
     Mutant {
         name: "an emergency request carries the newest record alone",
