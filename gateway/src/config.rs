@@ -11,9 +11,9 @@ use protocol::visit::Datum;
 use crate::contacts::ContactSettings;
 use crate::decode::{DecoderConfig, Role, UnknownDevices};
 use crate::engine::EngineLimits;
-use crate::home::daily_life::DailyLifeRules;
 use crate::home::fall::FallRules;
 use crate::home::reassurance::ReassuranceRules;
+use crate::home::supervision::silence::Power;
 use crate::home::visit::VisitRules;
 use crate::home::visit::place::Point;
 use crate::home::{HomeRules, Place};
@@ -28,6 +28,7 @@ mod daily_life;
 mod intake;
 mod outputs;
 mod rules;
+mod supervision;
 
 pub use self::outputs::{OutputsConfig, SilentHours};
 
@@ -58,8 +59,10 @@ pub struct GatewayConfig {
     pub limits: EngineLimits,
     /// Journal sizes.
     pub journal: JournalLimits,
-    /// Where `/healthz`, `/metrics` and `/v1/history` are served.
+    /// Where `/healthz`, `/metrics`, `/v1/history` and `/v1/devices` are served.
     pub status_listen: SocketAddr,
+    /// The secret that the status page asks for where it shows or does more than counts.
+    pub status_token: Option<String>,
     /// Home Assistant's discovery prefix, where the gateway shows itself to it.
     pub homeassistant: Option<String>,
     /// What tells the elder, and what is wired to this machine.
@@ -128,6 +131,7 @@ impl GatewayConfig {
         visits(reading, root, &mut home_rules.visit);
         let outputs = OutputsConfig::read(reading, root, &mut decoder, &mut home_rules);
         daily_life::read(reading, root, &mut home_rules.daily_life);
+        supervision::read(reading, root, &mut home_rules);
         let (outbox, mut limits) = times(reading, root, &mut home_rules);
         // The siren comes with the messages, and after "not connected".
         let contacts = contacts::read(reading, root, &mut home_rules.contacts);
@@ -136,6 +140,7 @@ impl GatewayConfig {
         limits.segment_bytes = journal.segment_bytes;
         let mut status = root.table(reading, "status");
         let status_listen = address(reading, &mut status, "listen", SocketAddr::from(([127, 0, 0, 1], 9180)));
+        let status_token = status_token(reading, &mut status);
         if let Some(IntakeConfig::Embedded { listen, .. }) = &intake
             && listen.port() == status_listen.port()
             && listen.port() != 0
@@ -156,23 +161,24 @@ impl GatewayConfig {
             limits,
             journal,
             status_listen,
+            status_token,
             homeassistant,
             outputs,
             contacts,
         })
     }
 
-    /// Reads the rules of an elder's day alone, as they stand in a configuration.
+    /// Reads a home's rules alone, as they stand in a configuration: its day, hazards, check-ins, supervision, tests.
     ///
     /// # Errors
     /// Every problem of the text, by line.
-    pub fn read_daily_life(text: &str) -> Result<DailyLifeRules, Vec<Problem>> {
+    pub fn read_rules_alone(text: &str, rules: &mut HomeRules) -> Result<(), Vec<Problem>> {
         let (mut reading, mut root) = Reading::start(text);
-        let mut rules = DailyLifeRules::default();
-        daily_life::read(&mut reading, &mut root, &mut rules);
+        daily_life::read(&mut reading, &mut root, &mut rules.daily_life);
+        supervision::read(&mut reading, &mut root, rules);
         root.finish(&mut reading);
         let problems = reading.into_problems();
-        if problems.is_empty() { Ok(rules) } else { Err(problems) }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
     /// What an installer should know although the configuration is valid.
@@ -211,6 +217,15 @@ impl GatewayConfig {
         }
         advice
     }
+}
+
+fn status_token<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>) -> Option<String> {
+    let token = table.text(reading, "token")?;
+    if token.chars().count() < SECRET_CHARS_MIN || !token.chars().all(|c| c.is_ascii_graphic()) {
+        let problem = format!("needs at least {SECRET_CHARS_MIN} printable ASCII characters, made at random");
+        reading.note(table.line_of("token"), &table.key("token"), problem);
+    }
+    Some(token)
 }
 
 fn required<'t, T, E: std::fmt::Display>(
@@ -304,7 +319,8 @@ fn devices<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, decoder: &mut De
         if inverted {
             decoder.inverted.insert(name.clone());
         }
-        rules.devices.insert(name, Place { role, room });
+        let power = table.choice(reading, "power", Power::WORDS);
+        rules.devices.insert(name, Place { role, room, power });
         table.finish(reading);
     }
 }

@@ -6,16 +6,13 @@ use std::sync::mpsc::Sender as JournalSender;
 use std::time::Duration;
 
 use protocol::ids::Incarnation;
-use protocol::stage::Stage;
 use protocol::topics;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::config::{GatewayConfig, IntakeConfig};
 use crate::contacts::ContactLine;
-use crate::engine::{
-    Command, Completion, Counters, Engine, EngineConfig, Gauges, Heard, Recovered, SendFailure, Verdict,
-};
+use crate::engine::{Command, Completion, Engine, EngineConfig, Heard, Recovered, Verdict};
 use crate::gpio::{self, Bank};
 use crate::home::local_time::LocalTime;
 use crate::home_assistant::{self, Dashboard};
@@ -25,11 +22,12 @@ use crate::intake::{Announcement, INTAKE_QUEUE_MAX, Incoming, Publisher, canary,
 use crate::journal::{JournalError, Recovery};
 use crate::journal_thread::JournalRequest;
 use crate::reassure::Elder;
-use crate::status;
+use crate::status::{self, StatusRights};
 use crate::uplink::validity::TrueTime;
 use crate::uplink::{CentreClient, UplinkError};
 
 mod disk;
+pub mod questions;
 mod readiness;
 
 use self::disk::Disk;
@@ -74,22 +72,6 @@ pub enum DriverError {
     /// The way to the contacts.
     #[error("the way to the contacts could not be prepared")]
     Contacts(#[source] reqwest::Error),
-}
-
-/// A question about the loop's state; that it is answered shows that the loop is alive.
-pub type Question = oneshot::Sender<Answer>;
-
-/// The loop's state at one moment.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// What was counted.
-    pub counters: Counters,
-    /// Numbers of the moment.
-    pub gauges: Gauges,
-    /// The stage the elder is told.
-    pub stage: Stage,
-    /// The embedded broker is deaf: what is published there does not come in.
-    pub canary_lost: bool,
 }
 
 /// Random numbers of one start.
@@ -137,8 +119,9 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .and_then(tokio::net::TcpListener::from_std)
         .map_err(|source| DriverError::Status { listen: config.status_listen, source })?;
+    let rights = StatusRights::new(&listener, config.status_token.clone());
     let pins = bank.simulated.clone();
-    tokio::spawn(status::serve(listener, questions, history.clone(), door.clone(), pins, stop.clone()));
+    tokio::spawn(status::serve(listener, questions, history.clone(), rights, door.clone(), pins, stop.clone()));
     let publisher = match &config.intake {
         IntakeConfig::Embedded { listen, clients, topics } => {
             let mut clients = clients.clone();
@@ -205,14 +188,8 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
                 None => Completion::Woken,
             },
             Some(question) = asked.recv() => {
-                let answer = Answer {
-                    counters: engine.counters().clone(),
-                    gauges: engine.gauges(&now),
-                    stage: engine.stage(&now),
-                    canary_lost: ready.is_canary_lost(&now),
-                };
-                let _ = Question::send(question, answer);
-                continue;
+                let Some(completion) = question.answer(&engine, &now, ready.is_canary_lost(&now)) else { continue };
+                completion
             }
             () = tokio::time::sleep(wake) => Completion::Woken,
         };
@@ -285,6 +262,7 @@ fn log(completion: &Completion) {
         | Completion::Loaded { .. }
         | Completion::LoadFailed
         | Completion::Polled(Ok(_))
+        | Completion::TestAsked { .. }
         | Completion::Woken
         | Completion::Stopping => {}
     }
@@ -412,18 +390,4 @@ fn private_dir(dir: &std::path::Path) -> std::io::Result<()> {
         parent.sync_all()?;
     }
     Ok(())
-}
-
-/// Asks the loop for its state.
-///
-/// # Errors
-/// [`SendFailure::Unreachable`] when it does not answer within two seconds.
-pub async fn ask(questions: &mpsc::Sender<Question>) -> Result<Answer, SendFailure> {
-    let (question, answer) = oneshot::channel();
-    let asked = async {
-        questions.send(question).await.ok()?;
-        answer.await.ok()
-    };
-    let answered = tokio::time::timeout(Duration::from_secs(2), asked).await.ok().flatten();
-    answered.ok_or_else(|| SendFailure::Unreachable("the loop does not answer".into()))
 }

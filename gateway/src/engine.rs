@@ -8,12 +8,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use protocol::downlink::DownlinkAnswer;
-use protocol::observation::Reading;
 use protocol::record::{Body, ChainHead, Delivery, Played, Reassured, Record, Route, Stamp};
 use protocol::stage::Stage;
 use protocol::uplink::UplinkAnswer;
 
-use crate::decode::{Decoder, Heard as DecodeInput, Seen};
+use crate::decode::Decoder;
 use crate::home::local_time::LocalTime;
 use crate::home::{Effect, Home, Input, Telling};
 use crate::jitter::Jitter;
@@ -24,6 +23,8 @@ mod contract;
 mod counters;
 mod deliveries;
 mod downlink;
+mod hearing;
+pub mod registry;
 mod reserve;
 mod start;
 mod throttle;
@@ -37,6 +38,7 @@ pub use self::contract::{
 pub use self::counters::{Counters, Gauges, Named};
 use self::deliveries::Deliveries;
 use self::downlink::Downlink;
+use self::registry::Registry;
 use self::reserve::Reserve;
 pub use self::start::understands_checkpoint;
 use self::throttle::Throttle;
@@ -70,6 +72,7 @@ pub struct Engine {
     outbox: Outbox,
     downlink: Downlink,
     deliveries: Deliveries,
+    registry: Registry,
     throttle: Throttle,
     counters: Counters,
     jitter: Jitter,
@@ -116,6 +119,7 @@ impl Engine {
             Completion::Sent { request, outcome } => self.sent(now, request, outcome, commands),
             Completion::Polled(outcome) => self.polled(now, outcome, commands),
             Completion::Told { stage, shown } => self.record(now, None, Body::Reassured(Reassured { stage, shown })),
+            Completion::TestAsked { device } => self.handle(now, None, &Input::TestAsked(&device), commands),
             Completion::Played { output, stage, outcome } => {
                 self.record(now, None, Body::Played(Played { output, stage, outcome }));
             }
@@ -158,88 +162,6 @@ impl Engine {
             wall_ms: now.wall_ms,
             wall_trusted: self.downlink.wall_trusted(now),
         }
-    }
-
-    fn hear(&mut self, now: &Now, heard: Heard, commands: &mut Vec<Command>) {
-        self.counters.messages += 1;
-        let token = heard.token;
-        let delivery = deliveries::delivery_of(&heard);
-        if heard.duplicate
-            && let Some(delivery) = &delivery
-            && let Some(seq) = self.redelivered(now, delivery)
-        {
-            self.counters.duplicates += 1;
-            self.deliveries.heard_again(&self.stamp(now), delivery);
-            let made = |record: &&Arc<Record>| record.delivery.as_ref() == Some(delivery);
-            let emergency = self.unwritten_emergencies().filter(made).last().map(|record| record.seq);
-            self.answer_when_safe(now, Waiting { seq, emergency, token, since_ms: 0 }, commands);
-            return;
-        }
-        if heard.topic.len() > TOPIC_BYTES_MAX {
-            self.counters.rejected("topic_too_long");
-            commands.push(Command::Answer { token, verdict: Verdict::Acknowledge });
-            return;
-        }
-        let at = self.stamp(now);
-        let input = DecodeInput { topic: &heard.topic, payload: &heard.payload, retain: heard.retain, at };
-        let decoded = self.decoder.decode(&input);
-        if let Some(rejection) = &decoded.rejected {
-            self.counters.rejected(rejection.name());
-        }
-        let before = self.chain.next_seq;
-        let mut urgent = false;
-        // What the power took of a state's last two changes leaves the memory of the one before them.
-        let is_danger =
-            |seen: &Seen| seen.observation.kind.is_life_safety() && seen.observation.value == Reading::Active;
-        let mut forgotten = heard.duplicate
-            && !decoded.seen.iter().any(|seen| seen.edge && is_danger(seen))
-            && delivery.as_ref().is_some_and(|delivery| self.is_unheard_of(now, delivery));
-        for seen in &decoded.seen {
-            let kind = seen.observation.kind;
-            let danger = is_danger(seen);
-            let throttled =
-                seen.edge && !kind.is_life_safety() && !self.throttle.takes(now.uptime_ms, &seen.observation.device);
-            if throttled {
-                self.counters.rejected("throttled");
-            }
-            // A change that is not taken is heard like a repeated one: somebody is alive, and nothing is recorded.
-            // And one message is one fall, whatever else in it says so too.
-            let edge = seen.edge && !throttled || danger && std::mem::take(&mut forgotten);
-            // That a hazard is over, or a battery low, can wait for the next sync; that one began cannot.
-            urgent |= edge && danger;
-            let input = Input::Observed { observation: &seen.observation, edge, reason: seen.reason };
-            self.handle(now, delivery.as_ref(), &input, commands);
-        }
-        if let Some(visit) = &decoded.visit {
-            self.handle(now, delivery.as_ref(), &Input::Visit(visit), commands);
-        }
-        if let Some(device) = &decoded.cancel {
-            self.handle(now, delivery.as_ref(), &Input::Cancel(device), commands);
-        }
-        for listed in decoded.learned {
-            if !self.throttle.takes(now.uptime_ms, &listed.device) {
-                self.counters.rejected("throttled");
-                continue;
-            }
-            self.record(now, None, Body::DeviceListed(listed));
-        }
-        urgent |= decoded.visit.is_some() || decoded.cancel.is_some();
-        let emergency = self.unwritten_emergencies().map(|record| record.seq).filter(|seq| *seq >= before).last();
-        // While the disk fails only an emergency can become safe elsewhere; the rest keeps nobody waiting.
-        urgent &= !self.disk_failed || emergency.is_some();
-        if urgent && self.chain.next_seq > before {
-            self.pending_urgent = true;
-            let last = self.chain.next_seq - 1;
-            self.answer_when_safe(now, Waiting { seq: last, emergency, token, since_ms: 0 }, commands);
-        } else {
-            commands.push(Command::Answer { token, verdict: Verdict::Acknowledge });
-        }
-    }
-
-    /// The first sequence that is not on disk.
-    fn first_unsafe_seq(&self) -> u64 {
-        let writing = self.writing.as_ref().and_then(|writing| writing.records.first());
-        writing.or(self.pending.front()).map_or(self.chain.next_seq, |record| record.seq)
     }
 
     fn handle(&mut self, now: &Now, delivery: Option<&Delivery>, input: &Input<'_>, commands: &mut Vec<Command>) {
@@ -419,6 +341,11 @@ impl Engine {
     /// Whether the centre has confirmed this boot's wall clock.
     pub fn wall_trusted(&self, now: &Now) -> bool {
         self.downlink.wall_trusted(now)
+    }
+
+    /// Every device heard or configured, for the installer.
+    pub fn devices(&self, now: &Now) -> Vec<registry::DeviceLine> {
+        self.registry.lines(&self.stamp(now), &self.home, &self.decoder)
     }
 
     /// The home's own time of day; none while the wall clock is not confirmed.

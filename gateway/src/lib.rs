@@ -9,6 +9,7 @@ pub mod config;
 pub mod contacts;
 pub mod decode;
 pub mod decode_lines;
+pub mod device_page;
 pub mod driver;
 pub mod engine;
 pub mod gpio;

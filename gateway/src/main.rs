@@ -3,6 +3,7 @@
 use std::io::{BufReader, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -10,8 +11,10 @@ use gateway::commissioning::bridge::{self, Bridge};
 use gateway::commissioning::{self, Tool, advice};
 use gateway::config::GatewayConfig;
 use gateway::decode::{Decoder, DecoderConfig, Step};
+use gateway::device_page::{self, DevicePage};
 use gateway::driver::{self, Draw};
 use gateway::home::HomeRules;
+use gateway::home::proof::TestState;
 use gateway::{backtest, decode_lines, journal};
 use protocol::ids::Incarnation;
 use tokio::signal::unix::{SignalKind, signal};
@@ -69,6 +72,25 @@ enum Task {
         /// Decode as this home would; without it every device counts as known.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+    },
+    /// List every device that the running gateway has heard or is configured with: what it is, where, when
+    /// it was heard, its link, battery and last proof, and what looks odd about it.
+    Devices {
+        /// The configuration that the gateway runs with.
+        #[arg(long, value_name = "FILE", default_value = "/etc/homecare/gateway.toml")]
+        config: PathBuf,
+        /// One JSON array instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Test one device of the running gateway: press it within 15 seconds of this command. That press, and no
+    /// other one, is recorded as a test and opens no order. Exit 0 when it was heard, 1 when it was not.
+    TestPress {
+        /// The device, as configured.
+        device: String,
+        /// The configuration that the gateway runs with; it needs `status.token`.
+        #[arg(long, value_name = "FILE", default_value = "/etc/homecare/gateway.toml")]
+        config: PathBuf,
     },
     #[command(flatten)]
     Tool(Tool),
@@ -136,6 +158,8 @@ fn main() -> ExitCode {
         Task::Check { config, bridge, live } => check(&config, bridge.as_deref(), live),
         Task::Tool(tool) => tool.run(read, ExitCode::from(EXIT_CONFIG)),
         Task::Decode { config } => decode(config.as_deref()),
+        Task::Devices { config, json } => devices(&config, json),
+        Task::TestPress { device, config } => test_press(&config, &device),
         Task::Backtest { config, events, labels, home, learning_days, plot } => {
             let days = Days { events: &events, labels: labels.as_deref(), home: home.as_deref(), learning_days };
             backtest(config.as_deref(), &days, plot.as_deref())
@@ -242,6 +266,55 @@ fn decode(path: Option<&Path>) -> anyhow::Result<ExitCode> {
         .context("decoding stopped")?;
     output.flush().context("standard output failed")?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn device_page(config: GatewayConfig) -> anyhow::Result<(DevicePage, tokio::runtime::Runtime)> {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok((DevicePage::new(config.status_listen, config.status_token)?, runtime))
+}
+
+fn devices(path: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let Some(config) = read(path)? else { return Ok(ExitCode::from(EXIT_CONFIG)) };
+    let (page, runtime) = device_page(config)?;
+    let devices = runtime.block_on(page.devices())?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&devices)?);
+    } else {
+        print!("{}", device_page::table(&devices));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Longest wait for the end of a test beyond its own time.
+const TEST_GRACE: Duration = Duration::from_secs(5);
+
+fn test_press(path: &Path, device: &str) -> anyhow::Result<ExitCode> {
+    let Some(config) = read(path)? else { return Ok(ExitCode::from(EXIT_CONFIG)) };
+    let press = Duration::from_millis(config.rules.proof.press_ms);
+    let (page, runtime) = device_page(config)?;
+    runtime.block_on(async {
+        page.test(device).await?;
+        println!("请在 {} 秒内按下 {device} / press {device} within {} s", press.as_secs(), press.as_secs());
+        let watched = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(250)).await;
+                let devices = page.devices().await?;
+                match devices.iter().find(|line| line.device == device).and_then(|line| line.test) {
+                    Some(TestState::Passed) => return anyhow::Ok(true),
+                    Some(TestState::Failed) => return anyhow::Ok(false),
+                    Some(TestState::Waiting) | None => {}
+                }
+            }
+        };
+        if tokio::time::timeout(press + TEST_GRACE, watched).await.unwrap_or(Ok(false))? {
+            println!("通过:听到了 {device} / passed: {device} was heard");
+            Ok(ExitCode::SUCCESS)
+        } else {
+            println!("未通过:没有听到 {device} / failed: {device} was not heard");
+            Ok(ExitCode::FAILURE)
+        }
+    })
 }
 
 /// Recorded days that are to be replayed.

@@ -1,19 +1,22 @@
-//! The status page of one gateway: `/healthz`, `/metrics` (Prometheus) and `/v1/history`.
+//! The status page of one gateway: `/healthz`, `/metrics` (Prometheus), `/v1/history`, `/v1/devices`
+//! and `/v1/test-press`.
 //!
-//! Health and metrics tell counts and states only; the history is served on loopback alone.
+//! Health and metrics tell counts and states only. Records and devices say where the elder moves: they
+//! are shown on loopback, elsewhere only for the token. A test press takes a press for a test, so it is
+//! never begun without the token.
 
 use std::fmt::Write as _;
 
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, put};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
-use crate::driver::{Answer, Question, ask};
+use crate::driver::questions::{Answer, Question, ask};
 use crate::gpio::SimulatedPins;
 use crate::history::History;
 use crate::intake::door::DoorCounts;
@@ -21,33 +24,67 @@ use crate::intake::door::DoorCounts;
 /// Most records of one history page.
 const HISTORY_MAX: usize = 1_000;
 
+/// Who may see and do what.
+#[derive(Debug, Clone)]
+pub struct StatusRights {
+    on_loopback: bool,
+    token: Option<String>,
+}
+
+impl StatusRights {
+    /// The rights on a listener, with the configured token.
+    pub fn new(listener: &TcpListener, token: Option<String>) -> Self {
+        Self { on_loopback: listener.local_addr().is_ok_and(|address| address.ip().is_loopback()), token }
+    }
+
+    fn has_token(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+        // Compared as hashes: how long it takes says nothing of the token.
+        self.token.as_ref().is_some_and(|token| blake3::hash(token.as_bytes()) == blake3::hash(given.as_bytes()))
+    }
+
+    fn may_see(&self, headers: &HeaderMap) -> bool {
+        self.on_loopback || self.has_token(headers)
+    }
+}
+
 #[derive(Clone)]
 struct Status {
     questions: mpsc::Sender<Question>,
     history: History,
+    rights: StatusRights,
     door: DoorCounts,
     pins: Option<SimulatedPins>,
 }
+
+fn refused(why: &str) -> Response {
+    (StatusCode::FORBIDDEN, Json(serde_json::json!({ "problem": why }))).into_response()
+}
+
+const NO_TOKEN: &str = "give the gateway's status.token as a bearer token";
 
 /// Serves until `stop` turns true.
 pub async fn serve(
     listener: TcpListener,
     questions: mpsc::Sender<Question>,
     history: History,
+    rights: StatusRights,
     door: DoorCounts,
     pins: Option<SimulatedPins>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut router = Router::new().route("/healthz", get(healthz)).route("/metrics", get(metrics));
-    // Records say where the elder moves and when; without a sign-in they stay on this machine.
-    if listener.local_addr().is_ok_and(|address| address.ip().is_loopback()) {
-        router = router.route("/v1/history", get(latest));
-        // Driving a pin is pressing a button: only in memory, and only from this machine.
-        if pins.is_some() {
-            router = router.route("/v1/pins", get(levels)).route("/v1/pins/{pin}", put(drive));
-        }
+    let mut router = Router::new()
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(metrics))
+        .route("/v1/history", get(latest))
+        .route("/v1/devices", get(devices))
+        .route("/v1/test-press", post(test_press));
+    // Driving a pin is pressing a button: only in memory, and only from this machine.
+    if pins.is_some() && rights.on_loopback {
+        router = router.route("/v1/pins", get(levels)).route("/v1/pins/{pin}", put(drive));
     }
-    let router = router.with_state(Status { questions, history, door, pins });
+    let router = router.with_state(Status { questions, history, rights, door, pins });
     let stopped = async move {
         let _ = stop.wait_for(|stop| *stop).await;
     };
@@ -57,7 +94,7 @@ pub async fn serve(
 }
 
 async fn healthz(State(status): State<Status>) -> Response {
-    let Ok(Answer { gauges, stage, canary_lost, .. }) = ask(&status.questions).await else {
+    let Ok(Answer { gauges, stage, canary_lost, .. }) = ask(&status.questions, Question::State).await else {
         let body = serde_json::json!({ "ok": false, "loop": "does not answer" });
         return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
     };
@@ -95,7 +132,7 @@ async fn healthz(State(status): State<Status>) -> Response {
 }
 
 async fn metrics(State(status): State<Status>) -> Response {
-    match ask(&status.questions).await {
+    match ask(&status.questions, Question::State).await {
         Ok(answer) => {
             let mut text = exposition(&answer, &status.door);
             if let Some(pins) = &status.pins {
@@ -112,7 +149,39 @@ struct HistoryQuery {
     limit: Option<usize>,
 }
 
-async fn latest(State(status): State<Status>, Query(query): Query<HistoryQuery>) -> Response {
+async fn devices(State(status): State<Status>, headers: HeaderMap) -> Response {
+    if !status.rights.may_see(&headers) {
+        return refused(NO_TOKEN);
+    }
+    match ask(&status.questions, Question::Devices).await {
+        Ok(devices) => Json(devices).into_response(),
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+struct TestQuery {
+    device: String,
+}
+
+async fn test_press(State(status): State<Status>, headers: HeaderMap, Query(query): Query<TestQuery>) -> Response {
+    if !status.rights.has_token(&headers) {
+        return refused(NO_TOKEN);
+    }
+    let device = query.device;
+    match ask(&status.questions, |reply| Question::Test { device, reply }).await {
+        Ok(true) => StatusCode::ACCEPTED.into_response(),
+        Ok(false) => {
+            (StatusCode::NOT_FOUND, Json(serde_json::json!({ "problem": "no such configured device" }))).into_response()
+        }
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+async fn latest(State(status): State<Status>, headers: HeaderMap, Query(query): Query<HistoryQuery>) -> Response {
+    if !status.rights.may_see(&headers) {
+        return refused(NO_TOKEN);
+    }
     let limit = query.limit.unwrap_or(100).min(HISTORY_MAX);
     Json(status.history.latest(limit).await).into_response()
 }

@@ -103,8 +103,8 @@ pub struct WorkOrderNotice {
 pub struct VisitNotice {
     /// The gateway of the home.
     pub gateway: GatewayId,
-    /// The caregiver's staff id.
-    pub caregiver: String,
+    /// The caregiver's staff id; none for one whom the home does not know, since what was typed may be a name.
+    pub caregiver: Option<String>,
     /// The service.
     pub service: String,
     /// The grade.

@@ -415,7 +415,9 @@ impl Body {
             | Self::SaidFine(_)
             | Self::Mains(_)
             | Self::ContactsCalled(_)
-            | Self::ContactTold(_) => Route::Emergency,
+            | Self::ContactTold(_)
+            // Known at the centre before the press that it covers.
+            | Self::Tested(_) => Route::Emergency,
             Self::Started(_)
             | Self::Stopped
             | Self::Observed(_)
@@ -424,7 +426,6 @@ impl Body {
             | Self::Resolved(_)
             | Self::Link { .. }
             | Self::Restored(_)
-            | Self::Tested(_)
             | Self::Concluded(_)
             | Self::SegmentRetired(_)
             | Self::Missing(_) => Route::Routine,

@@ -23,6 +23,14 @@ fn sure(device: &str, model: Model, what: Happening) -> Publication {
     report(device, model, what).unwrap_or_else(|| Device::new(device, model, None, 0).replayed(BASE))
 }
 
+/// Where a battery supply says whether it is on the mains.
+pub const MAINS_TOPIC: &str = "ups/mains";
+
+/// A battery supply that says it is on the mains, or on its battery.
+pub fn mains(there: bool) -> Publication {
+    Publication::bytes(MAINS_TOPIC, if there { "ON" } else { "OFF" }).urgent()
+}
+
 /// A press of a TS0215A_sos.
 pub fn sos_press(device: &str) -> Publication {
     sure(device, Model::SosButton, Happening::Pressed(Click::Single))

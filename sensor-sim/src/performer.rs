@@ -97,6 +97,7 @@ impl Performer {
                 out
             }
             Act::Cancel => vec![payload::cancel()],
+            Act::Mains(there) => vec![payload::mains(*there)],
             Act::CheckIn(note) => vec![self.visit(VisitAct::CheckIn, note, wall_ms)],
             Act::CheckOut(note) => vec![self.visit(VisitAct::CheckOut, note, wall_ms)],
             Act::Malformed { topic, text } => vec![Publication::bytes(topic.clone(), text.clone())],

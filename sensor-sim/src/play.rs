@@ -74,6 +74,7 @@ pub fn world_step(scenario: &Scenario) -> Option<PlayError> {
         | Act::Reachable { .. }
         | Act::RadioBridge(_)
         | Act::Cancel
+        | Act::Mains(_)
         | Act::CheckIn(_)
         | Act::CheckOut(_)
         | Act::Malformed { .. }

@@ -280,6 +280,8 @@ pub enum Act {
     RadioBridge(Power),
     /// The elder cancels a running pre-alarm with the product's own button or page.
     Cancel,
+    /// The home's battery supply says that the mains is there, or lost.
+    Mains(bool),
     /// A caregiver checks in.
     CheckIn(VisitNote),
     /// A caregiver checks out.
@@ -346,6 +348,8 @@ pub enum WorldAct {
     },
     /// The gateway's wall clock becomes trusted or not.
     ClockTrusted(bool),
+    /// An installer starts a test of a device and is asked to press it.
+    Test(String),
     /// Somebody at a desk does something with a work order.
     Operator {
         /// Sign-in name.

@@ -46,7 +46,7 @@ fn engine_config() -> EngineConfig {
         ("fine", Role::ImFine),
         ("smoke", Role::Smoke),
     ] {
-        rules.devices.insert(name.into(), Place { role: Some(role), room: None });
+        rules.devices.insert(name.into(), Place { role: Some(role), room: None, power: None });
         decoder.devices.insert(name.into(), role);
     }
     let (outbox, limits) = (OutboxTimes::default(), EngineLimits::default());
@@ -203,8 +203,11 @@ pub fn config(bytes: &[u8]) {
     }
 }
 
+/// A door that takes any bytes and never panics.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 5] =
+pub const TARGETS: [(&str, Target); 5] =
     [("decode", decode), ("journal", journal), ("uplink", uplink), ("config", config), ("visit", visit)];
 
 /// Reads a whole file of a simulated disk.

@@ -213,8 +213,8 @@ described! {
     VisitNotice {
         /// The gateway of the home.
         gateway: String,
-        /// The caregiver's staff id.
-        caregiver: String,
+        /// The caregiver's staff id; null for one whom the home does not know.
+        caregiver: Option<String>,
         /// The service.
         service: String,
         /// contradicted, claimed, located or proven.

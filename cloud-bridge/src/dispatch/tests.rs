@@ -91,7 +91,10 @@ impl Play {
                             let code = order.close_code.map(|code| format!(" {code}")).unwrap_or_default();
                             format!("feed {kind}{ring}{late}{code}")
                         }
-                        NoticeBody::Visit(visit) => format!("feed {kind} {} {:?}", visit.caregiver, visit.grade),
+                        NoticeBody::Visit(visit) => {
+                            let who = visit.caregiver.as_deref().unwrap_or("unknown");
+                            format!("feed {kind} {who} {:?}", visit.grade)
+                        }
                         NoticeBody::PreAlarm(of) => format!("feed {kind} {:?} {:?}", of.kind, of.reason),
                         NoticeBody::Test(of) => format!("feed {kind} {:?}", of.kind),
                         NoticeBody::TestStep(of) => format!("feed {kind} {:?}", of.step),

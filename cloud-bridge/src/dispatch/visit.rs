@@ -4,7 +4,7 @@
 use protocol::feed::{OrderState, VisitNotice};
 use protocol::ids::WorkOrderId;
 use protocol::trigger::OrderClass;
-use protocol::visit::{Grade, VisitAct, VisitRecord};
+use protocol::visit::{Grade, VisitAct, VisitException, VisitRecord};
 
 use super::effect::{Effects, FeedKind, Notice, NoticeBody, VisitRow};
 use super::timeline::{Actor, What};
@@ -32,7 +32,7 @@ impl Dispatch {
         };
         let body = VisitNotice {
             gateway: self.gateway.clone(),
-            caregiver: visit.caregiver.clone(),
+            caregiver: (!visit.exceptions.contains(&VisitException::UnknownCaregiver)).then(|| visit.caregiver.clone()),
             service: visit.service.clone(),
             grade: visit.grade,
             exceptions: visit.exceptions.clone(),

@@ -51,7 +51,7 @@ pub(super) fn assign(log: &HomeLog, configured: &HomeRules, learning_days: i64) 
         let word = Role::WORDS.iter().find(|(_, known)| *known == role).map_or("?", |(word, _)| *word);
         lines.push(format!("{} is taken for {word}: {why}", device.name));
         let room = configured.devices.get(&device.name).and_then(|place| place.room.clone());
-        rules.devices.insert(device.name.clone(), Place { role: Some(role), room });
+        rules.devices.insert(device.name.clone(), Place { role: Some(role), room, power: None });
     }
     if !rules.devices.values().any(|place| place.role == Some(Role::ExitDoor)) {
         lines.push("no exit door: no absence is ever presumed".to_owned());

@@ -59,7 +59,10 @@ fn a_door_whose_name_says_nothing_is_found_by_the_absences_it_begins_and_ends() 
 #[test]
 fn what_is_configured_by_name_goes_before_what_a_name_says() {
     let mut rules = HomeRules::default();
-    rules.devices.insert("Front door".into(), crate::home::Place { role: Some(crate::decode::Role::Door), room: None });
+    rules.devices.insert(
+        "Front door".into(),
+        crate::home::Place { role: Some(crate::decode::Role::Door), room: None, power: None },
+    );
     let logs = read_events(three_weeks("Front door").as_bytes(), 480).unwrap();
     let results = run(&logs, &Plan { rules: &rules, learning_days: 7, labels: None, only: None }, |_| {});
     assert!(results[0].roles.iter().any(|line| line == "Front door is taken for door: as configured"));

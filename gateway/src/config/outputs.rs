@@ -12,6 +12,7 @@ use crate::gpio::pattern::{Pattern, Wired};
 use crate::gpio::wire::Contacts;
 use crate::gpio::{PIN_MAX, Pull};
 use crate::home::HomeRules;
+use crate::home::supervision::silence::Power;
 use crate::reassure::device::{DeviceKind, DeviceOutput};
 use crate::reassure::pins::PinOutput;
 use crate::reassure::voice::{Language, VoiceSettings};
@@ -71,6 +72,7 @@ impl OutputsConfig {
                 reading.note(1, "gpio.input", format!("`{}` is the name of another device too", input.name));
             }
             let place = home.devices.entry(input.name.clone()).or_default();
+            place.power = Some(Power::Wired);
             place.role = Some(input.role());
             decoder.rules.extend(input.rules());
         }

@@ -35,6 +35,9 @@ pub(super) fn read<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, home: &m
     for mut table in root.tables(reading, "rule") {
         let room = table.text(reading, "room").filter(|room| !room.trim().is_empty());
         if let Some(rule) = rule(reading, &mut table) {
+            if let Some(problem) = second_meaning(&rule, home, &rules) {
+                reading.note(table.line_of("role"), &table.key("role"), problem);
+            }
             let place = home.devices.entry(rule.device.clone()).or_default();
             place.role.get_or_insert(rule.role);
             place.room = place.room.take().or(room);
@@ -43,6 +46,48 @@ pub(super) fn read<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, home: &m
         table.finish(reading);
     }
     rules
+}
+
+/// Gestures that frightened hands make instead of one press.
+const SECOND_GESTURES: &[&str] = &["double", "triple", "many", "long", "hold", "multi"];
+
+/// Why a rule would give a gesture of an SOS device another meaning: frightened hands press twice.
+fn second_meaning(rule: &GenericRule, home: &HomeRules, before: &[GenericRule]) -> Option<String> {
+    let is_sos = |role| role == Role::Sos;
+    let other = |role: Role| is_sos(role) != is_sos(rule.role);
+    let known = home.devices.get(&rule.device).and_then(|place| place.role);
+    let same_button = before.iter().find(|earlier| {
+        earlier.momentary
+            && rule.momentary
+            && earlier.topic == rule.topic
+            && earlier.select == rule.select
+            && earlier.conditions == rule.conditions
+            && !earlier.on.iter().any(|value| is_code(value))
+            && other(earlier.role)
+    });
+    let advice =
+        "every gesture on an SOS device is an emergency; give life help and \"I'm fine\" a device of their own";
+    if known.is_some_and(other) {
+        Some(format!("`{}` has another role already: {advice}", rule.device))
+    } else if let Some(earlier) = same_button {
+        Some(format!("`{}` and `{}` are gestures of one button: {advice}", earlier.device, rule.device))
+    } else if is_sos(rule.role)
+        && let Some(value) = rule.off.iter().find(|value| has_second_gesture(value))
+    {
+        Some(format!("`off` takes `{value}` for no press: {advice}"))
+    } else {
+        None
+    }
+}
+
+fn has_second_gesture(value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    SECOND_GESTURES.iter().any(|gesture| value.contains(gesture))
+}
+
+/// A learned radio code names a button of its own, as the keys of one remote do.
+fn is_code(value: &str) -> bool {
+    value.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 fn rule<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>) -> Option<GenericRule> {

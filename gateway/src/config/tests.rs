@@ -30,8 +30,12 @@ fn the_example_is_good_and_says_what_its_comments_promise() {
     assert_eq!(config.centre.paths.len(), 2);
     assert_eq!(config.decoder.devices.get("bed pad"), Some(&Role::Bed));
     assert_eq!(config.decoder.rules.len(), 2);
+    let defaults = HomeRules::default();
+    let rules = &config.rules;
+    assert_eq!((rules.hazard, rules.proof), (defaults.hazard, defaults.proof));
+    assert_eq!((rules.supervision, &rules.check_in), (defaults.supervision, &defaults.check_in));
     assert_eq!((config.rules.fall, config.rules.reassurance), (FallRules::default(), ReassuranceRules::default()));
-    assert_eq!(config.rules.daily_life, DailyLifeRules::default());
+    assert_eq!(config.rules.daily_life, crate::home::daily_life::DailyLifeRules::default());
     let defaults = (EngineLimits::default(), OutboxTimes::default(), JournalLimits::default());
     assert_eq!((config.limits, config.outbox, config.journal), defaults);
     assert!(config.rules.visit.home.is_some() && config.rules.visit.code_secret.is_some());
@@ -191,6 +195,43 @@ fn an_external_broker_needs_its_address_and_hears_life_safety_apart() {
 }
 
 #[test]
+fn a_second_press_of_an_sos_device_cannot_be_given_another_meaning() {
+    check(
+        &format!(
+            "{GOOD}\n[[device]]\nname = \"pendant\"\nrole = \"sos\"\n[[rule]]\ndevice = \"pendant\"\nrole = \"im_fine\"\ntopic = \"pendant/event\"\nkey = \"action\"\non = [\"double\"]\nmomentary = true\n"
+        ),
+        expect![[r#"
+            line 18: rule[1].role: `pendant` has another role already: every gesture on an SOS device is an emergency; give life help and "I'm fine" a device of their own
+        "#]],
+    );
+    let one_button = |role: &str, on: &str| {
+        format!(
+            "[[rule]]\ndevice = \"{role} {on}\"\nrole = \"{role}\"\ntopic = \"pendant/event\"\nkey = \"action\"\non = [\"{on}\"]\nmomentary = true\n"
+        )
+    };
+    check(
+        &format!("{GOOD}\n{}{}", one_button("sos", "single"), one_button("assistance", "double")),
+        expect![[r#"
+        line 22: rule[2].role: `sos single` and `assistance double` are gestures of one button: every gesture on an SOS device is an emergency; give life help and "I'm fine" a device of their own
+    "#]],
+    );
+    check(
+        &format!("{GOOD}\n{}{}", one_button("sos", "single"), one_button("sos", "double")),
+        expect![[r#"
+        good
+    "#]],
+    );
+    check(
+        &format!(
+            "{GOOD}\n[[rule]]\ndevice = \"p\"\nrole = \"sos\"\ntopic = \"p/event\"\noff = [\"double_push\"]\nmomentary = true\n"
+        ),
+        expect![[r#"
+            line 15: rule[1].role: `off` takes `double_push` for no press: every gesture on an SOS device is an emergency; give life help and "I'm fine" a device of their own
+        "#]],
+    );
+}
+
+#[test]
 fn the_example_tells_the_elder_and_the_contacts_as_its_comments_say() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/home.toml")).unwrap();
     // What is commented out there must be good as well.
@@ -229,6 +270,19 @@ fn a_pin_used_twice_or_out_of_range_is_refused_with_its_line() {
 }
 
 #[test]
+fn check_ins_are_times_of_day_well_apart_and_at_most_five() {
+    check(
+        &format!("{GOOD}\n[check_in]\ntimes = [\"9:00\", \"09:30\", \"10:00\", \"24:00\"]\nwindow_minutes = 5\n"),
+        expect![[r#"
+            line 14: check_in.times: `24:00` is no time of day; write it as "09:00"
+            line 14: check_in.times: `9:00` is no time of day; write it as "09:00"
+            line 14: check_in.times: two times lie less than 60 minutes apart
+            line 15: check_in.window_minutes: 5 is outside 30–360; the default is 120
+        "#]],
+    );
+}
+
+#[test]
 fn outputs_that_cannot_work_are_refused() {
     let outputs = "[[output]]\ndevice = \"a\"\nkind = \"bell\"\n[output.stages]\ncoming = \"on\"\nleft = \"{}\"\n\
                    [[output]]\ndevice = \"voice\"\nkind = \"lamp\"\n[voice]\nvolume_percent = 5\nsilent_from = \"25:00\"\n";
@@ -242,6 +296,22 @@ fn outputs_that_cannot_work_are_refused() {
         line 23: voice.volume_percent: 5 is outside 30–100; the default is 100
         line 24: voice.silent_from: `25:00` is not a time of day such as 22:30
     "#]],
+    );
+}
+
+#[test]
+fn watching_values_outside_their_safe_range_are_refused() {
+    check(
+        &format!(
+            "{GOOD}\n[supervision]\nsos_button_hours = 500\n[hazards]\nrepeat_secs = 5\n[test]\npress_secs = 600\npresses = 9\n[status]\ntoken = \"short\"\n"
+        ),
+        expect![[r#"
+            line 14: supervision.sos_button_hours: 500 is outside 6–72; the default is 24
+            line 16: hazards.repeat_secs: 5 is outside 30–600; the default is 120
+            line 18: test.press_secs: 600 is outside 5–60; the default is 15
+            line 19: test.presses: 9 is outside 1–3; the default is 3
+            line 21: status.token: needs at least 32 printable ASCII characters, made at random
+        "#]],
     );
 }
 

@@ -8,7 +8,7 @@ use super::memory::ACTION;
 use super::sense::{Literal, Nature, Sense, Shape, sense, speaks_by_name};
 
 /// Version of the compact form; stands in its first byte.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Most keys of one device that are kept; a device has about thirty.
 const KEYS_MAX: usize = 256;
@@ -23,6 +23,8 @@ pub(super) struct Description {
     pub(super) listed: bool,
     /// Whether the bridge described it at all; else its keys are read by name.
     pub(super) described: bool,
+    /// Whether it runs on the mains, where the bridge says so.
+    pub(super) on_mains: Option<bool>,
     /// The keys that mean something, sorted by name.
     keys: Vec<(String, Sense)>,
 }
@@ -73,8 +75,20 @@ impl Description {
     pub(super) fn decode(bytes: &[u8]) -> Self {
         match bytes.split_first() {
             Some((&VERSION, rest)) => bincode::deserialize(rest).unwrap_or_default(),
+            Some((1, rest)) => bincode::deserialize::<DescriptionV1>(rest).map(Self::from).unwrap_or_default(),
             Some(_) | None => Self::default(),
         }
+    }
+
+    /// Reads a device's `power_source`.
+    fn with_power(mut self, entry: &Value) -> Self {
+        let source = entry.get("power_source").and_then(Value::as_str).unwrap_or_default();
+        self.on_mains = if source.starts_with("Mains") || source == "DC Source" {
+            Some(true)
+        } else {
+            (source == "Battery").then_some(false)
+        };
+        self
     }
 
     /// Reads the `definition` of a device; null for one the bridge does not support.
@@ -85,7 +99,23 @@ impl Description {
         let mut gathered = Gathered { nature, keys: Vec::new(), alarms: Vec::new() };
         let exposes = definition.and_then(|definition| definition.get("exposes")).and_then(Value::as_array);
         exposes.into_iter().flatten().for_each(|expose| gathered.take(expose));
-        Self { listed, described: exposes.is_some_and(|exposes| !exposes.is_empty()), keys: gathered.finish() }
+        let described = exposes.is_some_and(|exposes| !exposes.is_empty());
+        Self { listed, described, on_mains: None, keys: gathered.finish() }
+    }
+}
+
+/// The first compact form, without the device's power.
+#[derive(Deserialize)]
+struct DescriptionV1 {
+    listed: bool,
+    described: bool,
+    keys: Vec<(String, Sense)>,
+}
+
+impl From<DescriptionV1> for Description {
+    fn from(first: DescriptionV1) -> Self {
+        let DescriptionV1 { listed, described, keys } = first;
+        Self { listed, described, on_mains: None, keys }
     }
 }
 
@@ -212,5 +242,5 @@ pub(super) fn listed_device(entry: &Value) -> Option<(String, Description)> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX {
         return None;
     }
-    Some((name.to_owned(), Description::of_definition(entry.get("definition"), true)))
+    Some((name.to_owned(), Description::of_definition(entry.get("definition"), true).with_power(entry)))
 }

@@ -149,7 +149,7 @@ impl Memory {
     }
 
     /// Whether a bridge started so lately that it is still publishing its cache.
-    fn is_cache_speaking(&self, base: &str, now: &Stamp) -> bool {
+    pub(super) fn is_cache_speaking(&self, base: &str, now: &Stamp) -> bool {
         self.devices
             .get(&bridge_device(base))
             .and_then(|bridge| bridge.known(BRIDGE_STATE, Kind::Availability))

@@ -141,6 +141,17 @@ impl Decoder {
         self.memory = Memory::restore(snapshot);
     }
 
+    /// Whether a device runs on the mains, where its bridge says so.
+    pub fn on_mains(&self, device: &str) -> Option<bool> {
+        self.memory.device(device)?.description.as_ref()?.on_mains
+    }
+
+    /// Whether a radio bridge started so lately that it is still publishing its cache: what it says of a
+    /// device then is no sign that the device is there.
+    pub fn is_cache_speaking(&self, at: &Stamp) -> bool {
+        self.memory.is_cache_speaking(&self.config.zigbee2mqtt_base, at)
+    }
+
     fn membership(&self, device: &str) -> Membership {
         if let Some(role) = self.config.devices.get(device) {
             return Membership::Configured(*role);

@@ -152,7 +152,9 @@ impl Decoder {
         let mut learned = Vec::new();
         if let Some(name) = name.filter(|name| joined && !name.is_empty()) {
             let definition = data.and_then(|data| data.get("definition")).filter(|definition| !definition.is_null());
-            let description = Description::of_definition(definition, known.is_some_and(|known| known.listed));
+            let mut description = Description::of_definition(definition, known.is_some_and(|known| known.listed));
+            // An event does not say where the power comes from; the list did.
+            description.on_mains = known.and_then(|known| known.on_mains);
             if description.described || known.is_none() {
                 learned.extend(self.learn((name.to_owned(), description)));
             }

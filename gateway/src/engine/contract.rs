@@ -251,6 +251,11 @@ pub enum Completion {
         /// Whether it was shown.
         shown: bool,
     },
+    /// An installer asks for a test press of this configured device.
+    TestAsked {
+        /// The device.
+        device: String,
+    },
     /// One named output took a stage, or did not.
     Played {
         /// The output.

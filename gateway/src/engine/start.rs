@@ -9,6 +9,7 @@ use protocol::record::{Body, ChainHead, Delivered, Record, Started};
 use super::checkpoint::Checkpoint;
 use super::deliveries::Deliveries;
 use super::downlink::Downlink;
+use super::registry::Registry;
 use super::reserve::Reserve;
 use super::throttle::Throttle;
 use super::upkeep::Upkeep;
@@ -68,6 +69,7 @@ impl Engine {
             outbox,
             downlink: Downlink::starting(now.uptime_ms),
             deliveries: engine_deliveries,
+            registry: Registry::default(),
             counters,
             throttle: Throttle::default(),
             jitter: Jitter::new(seed),

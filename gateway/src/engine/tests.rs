@@ -19,7 +19,7 @@ fn config() -> EngineConfig {
     let mut rules = HomeRules::default();
     let mut decoder = DecoderConfig::without_home();
     for (name, role) in [("sos", Role::Sos), ("hall", Role::Motion), ("radar", Role::Fall)] {
-        rules.devices.insert(name.into(), Place { role: Some(role), room: None });
+        rules.devices.insert(name.into(), Place { role: Some(role), ..Place::default() });
         decoder.devices.insert(name.into(), role);
     }
     let (outbox, limits) = (OutboxTimes::default(), EngineLimits::default());

@@ -100,7 +100,17 @@ impl DailyLife {
                 // Writhing on the bathroom's floor is motion too.
                 pre_alarm.room.is_some() && sign.room.is_some() && pre_alarm.room.as_deref() != sign.room
             }
-            kind => kind == TriggerKind::Inactivity && returned,
+            TriggerKind::Inactivity => returned,
+            TriggerKind::Sos
+            | TriggerKind::Fall
+            | TriggerKind::MissedCheckIn
+            | TriggerKind::Smoke
+            | TriggerKind::Co
+            | TriggerKind::Gas
+            | TriggerKind::Water
+            | TriggerKind::Assistance
+            | TriggerKind::Technical
+            | TriggerKind::Welfare => false,
         };
         pre_alarms.cancel_where(answers, &observation.device, Reason::SignOfLife, effects);
     }

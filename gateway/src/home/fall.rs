@@ -57,6 +57,7 @@ pub struct Falls {
 
 impl Falls {
     /// A sensor says a person fell.
+    #[expect(clippy::too_many_arguments, reason = "each is a fact of its own, and the parent routes them as they are")]
     pub fn fell(
         &self,
         now: &Stamp,
@@ -118,7 +119,7 @@ impl Falls {
 
     /// Folds a trigger: a fall that was raised is neither watched nor followed up.
     pub fn triggered(&mut self, trigger: &Trigger) {
-        if trigger.kind == TriggerKind::Fall {
+        if trigger.kind == TriggerKind::Fall && !trigger.test {
             self.watches.remove(&trigger.device);
             self.follow_up = None;
         }
@@ -166,9 +167,11 @@ impl Falls {
             | Kind::Mains => {}
         }
         if let Some(last) = &mut self.follow_up {
-            if active && matches!(observed.kind, Kind::Motion | Kind::Bed) {
-                last.moved = true;
-            }
+            // Where only presence is sensed, turning up in another room is the motion there is.
+            let fell_in = last.pre_alarm.room.as_ref();
+            let elsewhere = fell_in.is_some() && observed.room.is_some() && fell_in != observed.room.as_ref();
+            let moves = matches!(observed.kind, Kind::Motion | Kind::Bed);
+            last.moved |= active && (moves || (observed.kind == Kind::Presence && elsewhere));
             if last.moved && elapsed_ms(&record.at, &last.at).is_none_or(|ms| ms > rules.second_fall_ms) {
                 self.follow_up = None;
             }

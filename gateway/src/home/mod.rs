@@ -8,34 +8,47 @@ use std::collections::BTreeMap;
 
 use protocol::downlink::OrderProgress;
 use protocol::ids::LocalKey;
-use protocol::observation::{Kind, Observation, Reading};
-use protocol::record::{Body, ContactResult, MainsSupply, Observed, Record, SaidFine, Stamp, Trigger};
+use protocol::observation::{Kind, Reading};
+use protocol::record::{Body, Observed, Record, SaidFine, Stamp};
 use protocol::stage::Stage;
-use protocol::trigger::{OrderClass, Reason, TriggerKind};
+use protocol::trigger::OrderClass;
 use serde::{Deserialize, Serialize};
 
 use self::contacts::{ContactRules, Contacting, Contacts};
 use self::daily_life::{DailyLife, DailyLifeRules};
 use self::fall::{FallRules, Falls};
+use self::hazard::{HazardRules, Hazards};
 use self::pre_alarm::PreAlarms;
+use self::proof::{ProofRules, Proofs};
 use self::reassurance::{Around, Reassurance, ReassuranceRules};
+use self::supervision::silence::Power;
+use self::supervision::{Supervision, SupervisionRules};
+use self::timed_check_in::{CheckInRules, CheckIns};
 use self::visit::{HomeEvidence, VisitRules, Visits};
-use crate::decode::{Role, VisitMessage};
+use crate::decode::Role;
 
 pub mod away;
 pub mod caregiver;
 pub mod chatter;
 pub mod contacts;
+mod contract;
 pub mod daily_life;
 pub mod dwell;
 pub mod fall;
+pub mod hazard;
 pub mod inactivity;
 pub mod local_time;
+mod observe;
 pub mod pre_alarm;
+pub mod proof;
 pub mod reassurance;
 pub mod rhythm;
 pub mod stopwatch;
+pub mod supervision;
+pub mod timed_check_in;
 pub mod visit;
+
+pub use self::contract::{Deadline, Effect, Input, Telling};
 
 /// What one home's rules are told at commissioning.
 #[derive(Debug, Clone)]
@@ -48,6 +61,14 @@ pub struct HomeRules {
     pub fall: FallRules,
     /// Quiet, absences, visits and long stays.
     pub daily_life: DailyLifeRules,
+    /// Smoke, gas, carbon monoxide and water.
+    pub hazard: HazardRules,
+    /// Timed check-ins.
+    pub check_in: CheckInRules,
+    /// Silent devices, batteries, cases, stuck sensors.
+    pub supervision: SupervisionRules,
+    /// Tests and monthly proofs.
+    pub proof: ProofRules,
     /// What the elder is told and when.
     pub reassurance: ReassuranceRules,
     /// Who is told when the centre is not reached.
@@ -64,6 +85,10 @@ impl Default for HomeRules {
             devices: BTreeMap::new(),
             fall: FallRules::default(),
             daily_life: DailyLifeRules::default(),
+            hazard: HazardRules::default(),
+            check_in: CheckInRules::default(),
+            supervision: SupervisionRules::default(),
+            proof: ProofRules::default(),
             reassurance: ReassuranceRules::default(),
             contacts: ContactRules::default(),
             visit: VisitRules::default(),
@@ -78,103 +103,8 @@ pub struct Place {
     pub role: Option<Role>,
     /// The room.
     pub room: Option<String>,
-}
-
-/// Everything that can happen to a home.
-#[derive(Debug, Clone)]
-pub enum Input<'a> {
-    /// A decoded device message says something.
-    Observed {
-        /// What it says.
-        observation: &'a Observation,
-        /// Whether it changes what was known.
-        edge: bool,
-        /// The decoder's reason, for kinds that raise.
-        reason: Option<Reason>,
-    },
-    /// A caregiver checks in or out.
-    Visit(&'a VisitMessage),
-    /// The elder cancels from a page or button of the product's own, named here.
-    Cancel(&'a str),
-    /// The journal holds every record up to this sequence.
-    Synced(u64),
-    /// The journal could not be written, or can again.
-    Disk {
-        /// Whether it takes records.
-        writable: bool,
-    },
-    /// The centre holds these records; its state of the home was then at `ver`.
-    Received {
-        /// Sequences received.
-        seqs: &'a [u64],
-        /// Version of the home's state at the centre.
-        ver: u64,
-    },
-    /// The centre told the whole state of the home's open orders.
-    Progress {
-        /// Version of that state.
-        ver: u64,
-        /// The open orders.
-        orders: &'a [OrderProgress],
-        /// How long it holds, milliseconds.
-        lease_ms: u64,
-    },
-    /// What came of a message to a contact.
-    Contacted {
-        /// The message.
-        told: Contacting,
-        /// What came of it.
-        result: ContactResult,
-    },
-    /// The program started; everything known was applied before.
-    Started,
-    /// A deadline may have passed.
-    Woken,
-}
-
-/// What a home asks of the loop around it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// Write this record, and fold it with [`Home::apply`] at once.
-    Record(Body),
-}
-
-/// What the elder is to be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Telling {
-    /// The stage.
-    pub stage: Stage,
-    /// Whether it repeats what was told last, because a press asks anew.
-    pub again: bool,
-}
-
-/// When a home next wants to be woken, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Deadline {
-    /// A pre-alarm ends.
-    PreAlarmEnds,
-    /// A suspected fall was not cleared.
-    FallWarningEnds,
-    /// A cancelled fall was followed by stillness.
-    FallFollowUpEnds,
-    /// Quiet after the exit door: presumed out.
-    PresumedOut,
-    /// A quiet or an absence is too long.
-    QuietTooLong,
-    /// There was no contact after an inactivity alarm.
-    NoContact,
-    /// A stay in bathroom or bed is too long.
-    StaysTooLong,
-    /// A visit no longer stills the elder's clock.
-    VisitEnds,
-    /// The centre has not received a press in time.
-    CentreNotReached,
-    /// What the centre said no longer holds.
-    LeaseEnds,
-    /// A call has been without receipt for so long that the contacts are told.
-    ContactsWait,
-    /// A contact is to be tried, or tried again.
-    ContactDue,
+    /// Where its power comes from, where it overrides what its bridge lists.
+    pub power: Option<Power>,
 }
 
 /// One home's rules and what they know.
@@ -184,6 +114,10 @@ pub struct Home {
     pre_alarms: PreAlarms,
     falls: Falls,
     daily_life: DailyLife,
+    hazards: Hazards,
+    check_ins: CheckIns,
+    supervision: Supervision,
+    proofs: Proofs,
     reassurance: Reassurance,
     contacts: Contacts,
     visits: Visits,
@@ -203,6 +137,10 @@ pub struct HomeSnapshot {
     pre_alarms: PreAlarms,
     falls: Falls,
     daily_life: DailyLife,
+    hazards: Hazards,
+    check_ins: CheckIns,
+    supervision: Supervision,
+    proofs: Proofs,
     reassurance: Reassurance,
     contacts: Contacts,
     visits: Visits,
@@ -217,6 +155,10 @@ impl Home {
             pre_alarms: PreAlarms::default(),
             falls: Falls::default(),
             daily_life: DailyLife::default(),
+            hazards: Hazards::default(),
+            check_ins: CheckIns::default(),
+            supervision: Supervision::default(),
+            proofs: Proofs::default(),
             reassurance: Reassurance::default(),
             contacts: Contacts::default(),
             visits: Visits::default(),
@@ -226,8 +168,33 @@ impl Home {
 
     /// A home as a checkpoint left it.
     pub fn restore(rules: HomeRules, snapshot: HomeSnapshot) -> Self {
-        let HomeSnapshot { pre_alarms, falls, daily_life, reassurance, contacts, visits, evidence } = snapshot;
-        Self { rules, pre_alarms, falls, daily_life, reassurance, contacts, visits, evidence }
+        let HomeSnapshot {
+            pre_alarms,
+            falls,
+            daily_life,
+            hazards,
+            check_ins,
+            supervision,
+            proofs,
+            reassurance,
+            contacts,
+            visits,
+            evidence,
+        } = snapshot;
+        Self {
+            rules,
+            pre_alarms,
+            falls,
+            daily_life,
+            hazards,
+            check_ins,
+            supervision,
+            proofs,
+            reassurance,
+            contacts,
+            visits,
+            evidence,
+        }
     }
 
     /// What a checkpoint keeps.
@@ -236,6 +203,10 @@ impl Home {
             pre_alarms: self.pre_alarms.clone(),
             falls: self.falls.clone(),
             daily_life: self.daily_life.clone(),
+            hazards: self.hazards.clone(),
+            check_ins: self.check_ins.clone(),
+            supervision: self.supervision.clone(),
+            proofs: self.proofs.clone(),
             reassurance: self.reassurance.clone(),
             contacts: self.contacts.clone(),
             visits: self.visits.clone(),
@@ -250,7 +221,18 @@ impl Home {
 
     /// What the elder should be hearing now.
     pub fn stage(&self, now: &Stamp) -> Stage {
-        self.reassurance.stage(now, self.around(), &self.rules.reassurance)
+        let stage = self.reassurance.stage(now, self.around(), &self.rules.reassurance);
+        if stage == Stage::Quiet && self.supervision.is_radio_lost() { Stage::RadioLost } else { stage }
+    }
+
+    /// What is known of the home's devices.
+    pub fn supervision(&self) -> &Supervision {
+        &self.supervision
+    }
+
+    /// The home's tests and proofs.
+    pub fn proofs(&self) -> &Proofs {
+        &self.proofs
     }
 
     /// What else of the home bears on the stage.
@@ -290,7 +272,15 @@ impl Home {
             Input::Progress { ver, orders, lease_ms } => {
                 self.reassurance.progress(now, *ver, orders, *lease_ms, &mut effects);
             }
+            Input::DeviceHeard { device, power } => {
+                let place = self.rules.devices.get(*device);
+                self.supervision.heard(now, device, *power, place, &mut effects);
+            }
+            Input::TestAsked(device) => self.proofs.ask(device, &mut effects),
             Input::Started => {
+                self.check_ins.starts(now);
+                self.supervision.starts(now);
+                self.proofs.starts(now);
                 self.reassurance.starts(now, self.around(), &self.rules.reassurance);
                 self.woken(now, &mut effects);
             }
@@ -321,6 +311,10 @@ impl Home {
             Body::Trigger(trigger) => {
                 self.pre_alarms.triggered(trigger);
                 self.falls.triggered(trigger);
+                self.hazards.triggered(record, trigger);
+                self.check_ins.triggered(record, trigger);
+                self.supervision.triggered(record, trigger);
+                self.proofs.triggered(record, trigger);
                 self.daily_life.triggered(record, trigger, &self.rules);
                 self.reassurance.called(record, trigger);
             }
@@ -330,6 +324,7 @@ impl Home {
                 self.daily_life.pre_alarmed(pre_alarm);
             }
             Body::Cancelled(cancelled) => {
+                self.check_ins.cancelled(record);
                 if let Some(pre_alarm) = self.pre_alarms.cancelled(cancelled) {
                     self.falls.cancelled(record, pre_alarm);
                 }
@@ -337,6 +332,9 @@ impl Home {
             }
             Body::Observed(observed) => {
                 self.falls.observed(record, observed, &self.rules.fall);
+                self.hazards.observed(observed);
+                self.check_ins.observed(record, observed);
+                self.supervision.observed(record, observed);
                 self.daily_life.observed(&record.at, observed, &self.rules);
                 self.note_evidence(&record.at, observed);
             }
@@ -353,7 +351,13 @@ impl Home {
             }
             Body::SaidFine(said) => self.daily_life.said_fine(&record.at, &said.device, &self.rules),
             Body::Delivered(delivered) => self.reassurance.delivered(&record.at, delivered),
-            Body::Started(_) => self.reassurance.restarted(record.seq),
+            Body::Started(_) => {
+                self.reassurance.restarted(record.seq);
+                self.supervision.started(record);
+                self.proofs.started(record);
+            }
+            Body::Restored(restored) => self.supervision.restored(restored),
+            Body::Tested(tested) => self.proofs.tested(record, tested),
             Body::Link { up } => self.reassurance.linked(*up),
             Body::ContactsCalled(called) => self.contacts.begun(record, called),
             Body::ContactTold(told) => self.contacts.told(record, told),
@@ -361,8 +365,6 @@ impl Home {
             | Body::DeviceListed(_)
             | Body::Played(_)
             | Body::Mains(_)
-            | Body::Restored(_)
-            | Body::Tested(_)
             | Body::SegmentRetired(_)
             | Body::Missing(_) => {}
         }
@@ -374,6 +376,9 @@ impl Home {
             .deadlines()
             .chain(self.falls.deadlines(&self.rules.fall))
             .chain(self.daily_life.deadlines(&self.pre_alarms, &self.rules.daily_life))
+            .chain(self.check_ins.deadlines(&self.rules.check_in))
+            .chain(self.supervision.deadlines(&self.rules.supervision))
+            .chain(self.proofs.deadlines(&self.rules.proof))
             .chain(self.reassurance.deadlines(&self.rules.reassurance))
             .chain(self.contacts.deadlines(self.reassurance.unheard(), &self.rules.contacts))
             .min()
@@ -400,80 +405,14 @@ impl Home {
     }
 
     /// Raises and ends whatever is due.
-    fn woken(&self, now: &Stamp, effects: &mut Vec<Effect>) {
+    fn woken(&mut self, now: &Stamp, effects: &mut Vec<Effect>) {
         self.pre_alarms.woken(now, effects);
         self.falls.woken(now, &self.rules.fall, effects);
         self.daily_life.woken(now, &self.pre_alarms, &self.rules.daily_life, effects);
-    }
-
-    fn observe(
-        &self,
-        now: &Stamp,
-        observation: &Observation,
-        edge: bool,
-        reason: Option<Reason>,
-        effects: &mut Vec<Effect>,
-    ) {
-        if !edge {
-            return;
-        }
-        let place = self.rules.devices.get(&observation.device);
-        let room = place.and_then(|place| place.room.clone());
-        let trigger = |kind, fallback| {
-            Effect::Record(Body::Trigger(Trigger {
-                kind,
-                device: observation.device.clone(),
-                key: observation.key.clone(),
-                room: room.clone(),
-                reason: reason.unwrap_or(fallback),
-                follows: None,
-                test: false,
-            }))
-        };
-        let active = observation.value == Reading::Active;
-        match observation.kind {
-            Kind::Sos if active => effects.push(trigger(TriggerKind::Sos, Reason::ButtonPressed)),
-            Kind::Assistance if active && reason == Some(Reason::ElderCancelled) => {
-                self.pre_alarms.cancel(&observation.device, effects);
-                if effects.is_empty() {
-                    effects.push(observed(observation, room));
-                }
-            }
-            Kind::Assistance if active => effects.push(trigger(TriggerKind::Assistance, Reason::AssistancePressed)),
-            Kind::Fall if active => {
-                self.falls.fell(now, observation, room, reason, &self.pre_alarms, &self.rules.fall, effects);
-            }
-            Kind::Smoke if active => effects.push(trigger(TriggerKind::Smoke, Reason::SensorAlarm)),
-            Kind::Gas if active => effects.push(trigger(TriggerKind::Gas, Reason::SensorAlarm)),
-            Kind::Co if active => effects.push(trigger(TriggerKind::Co, Reason::SensorAlarm)),
-            Kind::Water if active => effects.push(trigger(TriggerKind::Water, Reason::SensorAlarm)),
-            // Link quality moves with every message and says nothing of the elder; it stays in the device list.
-            Kind::Link => {}
-            Kind::Sos
-            | Kind::Assistance
-            | Kind::Fall
-            | Kind::FallWarning
-            | Kind::Motion
-            | Kind::Presence
-            | Kind::Contact
-            | Kind::Bed
-            | Kind::Water
-            | Kind::Smoke
-            | Kind::Gas
-            | Kind::Co
-            | Kind::Vibration
-            | Kind::Tamper
-            | Kind::Battery
-            | Kind::Availability => effects.push(observed(observation, room)),
-            Kind::Mains => effects.push(Effect::Record(Body::Mains(MainsSupply {
-                device: observation.device.clone(),
-                key: observation.key.clone(),
-                present: active,
-            }))),
-            // A visit comes as Input::Visit, graded; the bare observation adds nothing.
-            Kind::Visit => {}
-        }
-        self.daily_life.observe(now, observation, &self.pre_alarms, &self.rules, effects);
+        let HomeRules { utc_offset_minutes, devices, check_in, supervision, proof, .. } = &self.rules;
+        self.check_ins.woken(now, *utc_offset_minutes, check_in, effects);
+        self.supervision.woken(now, devices, supervision, effects);
+        self.proofs.woken(now, devices, proof, effects);
     }
 
     fn note_evidence(&mut self, at: &Stamp, observed: &Observed) {
@@ -485,16 +424,6 @@ impl Home {
     }
 }
 
-fn observed(observation: &Observation, room: Option<String>) -> Effect {
-    Effect::Record(Body::Observed(Observed {
-        kind: observation.kind,
-        device: observation.device.clone(),
-        key: observation.key.clone(),
-        room,
-        value: observation.value.clone(),
-    }))
-}
-
 /// When something of this boot was, milliseconds of uptime; across boots it is unknowable.
 fn uptime_of(now: &Stamp, then: Option<Stamp>) -> Option<u64> {
     then.filter(|then| then.boot == now.boot).map(|then| then.uptime_ms)
@@ -503,6 +432,15 @@ fn uptime_of(now: &Stamp, then: Option<Stamp>) -> Option<u64> {
 /// Milliseconds from `then` to `now`; none across boots.
 fn elapsed_ms(now: &Stamp, then: &Stamp) -> Option<u64> {
     (now.boot == then.boot).then(|| now.uptime_ms.saturating_sub(then.uptime_ms))
+}
+
+/// How long ago a moment was: exact within a boot, by trusted clocks across boots, else unknown.
+fn age_ms(now: &Stamp, at: &Stamp) -> Option<u64> {
+    if now.boot == at.boot {
+        return Some(now.uptime_ms.saturating_sub(at.uptime_ms));
+    }
+    let trusted = now.wall_trusted && at.wall_trusted;
+    trusted.then(|| u64::try_from(now.wall_ms.saturating_sub(at.wall_ms)).unwrap_or(0))
 }
 
 /// The identity of the lifecycle a record opens.

@@ -3,12 +3,17 @@ use std::fmt::Write as _;
 use expect_test::{Expect, expect};
 use protocol::downlink::OrderProgress;
 use protocol::ids::{Hash32, Incarnation, RecordKey, WorkOrderId};
+use protocol::observation::Observation;
 use protocol::record::ChainHead;
-use protocol::trigger::OrderClass;
+use protocol::trigger::{OrderClass, Reason};
 
 use super::*;
 
 mod contacts;
+mod hazard;
+mod proof;
+mod supervision;
+mod timed_check_in;
 
 /// One home driven step by step, with everything it does written down.
 struct Bench {
@@ -23,7 +28,7 @@ impl Bench {
     fn new() -> Self {
         let mut rules = HomeRules::default();
         let mut place = |name: &str, role, room: &str| {
-            rules.devices.insert(name.into(), Place { role: Some(role), room: Some(room.into()) });
+            rules.devices.insert(name.into(), Place { role: Some(role), room: Some(room.into()), power: None });
         };
         place("bedside", Role::Sos, "bedroom");
         place("fine", Role::ImFine, "living");
@@ -43,13 +48,20 @@ impl Bench {
         let secs = self.now.uptime_ms as f64 / 1_000.0;
         for Effect::Record(body) in self.home.handle(&self.now, input) {
             let line = match &body {
-                Body::Trigger(t) => format!("trigger {:?} by {} ({:?})", t.kind, t.device, t.reason),
+                Body::Trigger(t) => {
+                    let test = if t.test { "TEST " } else { "" };
+                    format!("{test}trigger {:?} by {} ({:?})", t.kind, t.device, t.reason)
+                }
                 Body::PreAlarm(p) => format!("pre-alarm {:?} by {}, {} s", p.kind, p.device, p.fuse_ms / 1_000),
                 Body::Cancelled(c) => format!("cancelled by {}", c.device),
                 Body::Observed(o) => format!("observed {:?} {:?} by {}", o.kind, o.value, o.device),
                 Body::ContactsCalled(c) => format!("{} contact(s) called ({:?})", c.contacts, c.reason),
                 Body::ContactTold(c) => format!("contact {} attempt {}: {:?}", c.contact, c.attempt, c.result),
                 Body::Resolved(r) => format!("{} call(s) resolved", r.calls.len()),
+                Body::Restored(r) => format!("over {:?} by {} ({:?})", r.kind, r.device, r.reason),
+                Body::Tested(t) => format!("test of {}: {:?}", t.device, t.step),
+                Body::SaidFine(s) => format!("said fine with {}", s.device),
+                Body::Mains(m) => format!("mains {}", if m.present { "back" } else { "lost" }),
                 other => format!("{other:?}"),
             };
             let _ = writeln!(self.transcript, "{secs}s record {line}");
@@ -70,6 +82,26 @@ impl Bench {
         let observation = Observation { kind, device: device.into(), key: "k".into(), value };
         self.input(&Input::Observed { observation: &observation, edge: true, reason });
         self.input(&Input::Synced(self.unsynced));
+    }
+
+    /// The same, where the decoder says that nothing has changed.
+    fn repeated(&mut self, kind: Kind, device: &str, value: Reading) {
+        let observation = Observation { kind, device: device.into(), key: "k".into(), value };
+        self.input(&Input::Observed { observation: &observation, edge: false, reason: None });
+        self.input(&Input::Synced(self.unsynced));
+    }
+
+    /// The program starts: its record is folded, then the home is told.
+    fn start(&mut self) {
+        let started = Body::Started(protocol::record::Started { version: "test".into(), after_clean_stop: true });
+        let record = self.chain.seal(self.now, None, started).unwrap();
+        self.home.apply(&record);
+        self.unsynced = record.seq;
+        self.input(&Input::Started);
+    }
+
+    fn heard(&mut self, device: &str) {
+        self.input(&Input::DeviceHeard { device, power: None });
     }
 
     fn press(&mut self) {

@@ -53,7 +53,7 @@ pub struct JournalLimits {
 }
 
 impl Default for JournalLimits {
-    /// 4 MiB a segment, 64 MiB and 180 days kept, room for some 500 undelivered emergencies.
+    /// 1 MiB a segment, 64 MiB and 180 days kept, room for some 500 undelivered emergencies.
     fn default() -> Self {
         let retained_ms = 180 * 24 * 3_600_000;
         Self { segment_bytes: 1 << 20, retained_bytes: 64 << 20, retained_ms, reserve_bytes: 256 << 10 }

@@ -193,7 +193,7 @@ mod tests {
     fn the_tone_is_low_and_square() {
         let samples = tone(1);
         let crossings = samples.windows(2).filter(|pair| pair[0].signum() * pair[1].signum() < 0).count();
-        assert_eq!((crossings as u32 + 1) / 2, TONE_HZ / 2, "half a second of it");
+        assert_eq!((crossings as u32).div_ceil(2), TONE_HZ / 2, "half a second of it");
     }
 
     #[test]

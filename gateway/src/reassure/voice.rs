@@ -98,10 +98,12 @@ impl Voice {
 
     /// Everything that is played for a stage: tone, words, pauses; none where a prompt is missing.
     fn sound(&self, showing: &Showing) -> Option<Vec<i16>> {
-        let beeps = match showing.stage {
-            Stage::LeaveNow => 3,
-            _ if showing.stage.is_routine() => 0,
-            _ => u32::from(self.settings.hard_of_hearing),
+        let beeps = if showing.stage == Stage::LeaveNow {
+            3
+        } else if showing.stage.is_routine() {
+            0
+        } else {
+            u32::from(self.settings.hard_of_hearing)
         };
         let mut sound = tone(beeps);
         for prompts in &self.prompts {

@@ -86,6 +86,7 @@ impl fmt::Display for Act {
             Self::Reachable { device, online: false } => write!(f, "offline {}", name(device)),
             Self::RadioBridge(power) => write!(f, "bridge {}", power.word()),
             Self::Cancel => f.write_str("cancel"),
+            Self::Mains(there) => write!(f, "mains {}", if *there { "back" } else { "lost" }),
             Self::CheckIn(note) => visit(f, "in", note),
             Self::CheckOut(note) => visit(f, "out", note),
             Self::Malformed { topic, text } => write!(f, "malformed {} {}", in_quotes(topic), in_quotes(text)),
@@ -203,6 +204,7 @@ impl fmt::Display for WorldAct {
             Self::DiskFull(full) => write!(f, "disk {}", if *full { "full" } else { "free" }),
             Self::ClockJumps { secs } => write!(f, "clock jumps {}", jump(*secs)),
             Self::ClockTrusted(trusted) => write!(f, "clock {}", if *trusted { "trusted" } else { "untrusted" }),
+            Self::Test(device) => write!(f, "test {}", name(device)),
             Self::Operator { who, order, deed } => {
                 write!(f, "{} ", written(who, VERBS))?;
                 match deed {

@@ -137,7 +137,7 @@ home
         line 8: write `<kind> <name>` or `<kind> <name> in <room>`; names of several words stand in quotes
         line 9: `bridge/x` cannot be a device's name: `bridge` is Zigbee2MQTT's own, and 200 bytes are the limit
         line 11: `press` is no time: a step begins with a time, `08:00:00`, or `+5s` after the step before it, or `day 2 08:00:00`
-        line 12: `prss` is nothing that can happen; use one of press, release, fall, maybe, recover, motion, still, open, close, lie, get, alarm, clear, tamper, untamper, battery, beat, die, chatter, deliver, offline, online, bridge, cancel, check, malformed, raw, oversize, wait, centre, kill, restart, gateway, power, link, disk, clock, or `<name> claims|releases|dispatches|withdraws|confirms|notes|closes`
+        line 12: `prss` is nothing that can happen; use one of press, release, fall, maybe, recover, motion, still, open, close, lie, get, alarm, clear, tamper, untamper, battery, beat, die, chatter, deliver, offline, online, bridge, cancel, mains, test, check, malformed, raw, oversize, wait, centre, kill, restart, gateway, power, link, disk, clock, or `<name> claims|releases|dispatches|withdraws|confirms|notes|closes`
         line 13: `5` is no span of time; write 0, 250ms, 5s, 2m, 8h, 3d or 1h30m
         line 14: this is earlier than the step before it; write `day 2 …` for the day after
         line 15: there is no device `hall` in this home; it has `bedside`
@@ -291,7 +291,7 @@ fn any_act(names: Vec<String>) -> impl Strategy<Value = Act> {
         1 => name.clone().prop_map(|device| Act::DeliverAgain { device }),
         1 => (name, any::<bool>()).prop_map(|(device, online)| Act::Reachable { device, online }),
         1 => prop::sample::select(vec![Power::Down, Power::Up, Power::Restart]).prop_map(Act::RadioBridge),
-        1 => prop::sample::select(vec![Act::Cancel, Act::Wait]),
+        1 => prop::sample::select(vec![Act::Cancel, Act::Wait, Act::Mains(true), Act::Mains(false)]),
         1 => any_note().prop_map(Act::CheckIn),
         1 => any_note().prop_map(Act::CheckOut),
         1 => (topic(), any_text()).prop_map(|(topic, text)| Act::Malformed { topic, text }),

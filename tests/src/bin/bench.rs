@@ -315,7 +315,7 @@ async fn ready_with_full_journal(path: &Path) -> anyhow::Result<f64> {
     while head.next_seq <= JOURNAL_RECORDS {
         let mut records = Vec::new();
         for _ in 0..1_000 {
-            let value = if head.next_seq % 2 == 0 { Reading::Active } else { Reading::Clear };
+            let value = if head.next_seq.is_multiple_of(2) { Reading::Active } else { Reading::Clear };
             let (kind, device, key) = (Kind::Motion, "hall motion".to_owned(), "occupancy".to_owned());
             let body = Body::Observed(Observed { kind, device, key, room: Some("hall".to_owned()), value });
             records.push(head.seal(at(head.next_seq), None, body)?);

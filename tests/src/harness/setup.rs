@@ -113,6 +113,7 @@ pub struct Setup {
     pub users: [User; 3],
     clients: Vec<Rights>,
     code_secret: String,
+    status_token: String,
 }
 
 struct Rights {
@@ -158,6 +159,7 @@ impl Setup {
             users: [user("wang", "dispatcher")?, user("board", "viewer")?, user("chen", "supervisor")?],
             clients,
             code_secret: secret::totp()?,
+            status_token: secret::token()?,
         })
     }
 
@@ -269,8 +271,8 @@ impl Setup {
                 "\n[home]\nlatitude = {LATITUDE:.1}\nlongitude = {LONGITUDE:.1}\ngeofence_m = 150\n\n\
                  [visits]\ncode_secret = \"{}\"\ncaregivers = [\"cg-17\"]\n\n\
                  [rules]\nfall_prealarm_secs = {fall_prealarm_secs}\ncentre_wait_secs = {centre_wait_secs}\n\n\
-                 [status]\nlisten = \"127.0.0.1:{status}\"\n\n[mqtt]\n",
-                self.code_secret
+                 [status]\nlisten = \"127.0.0.1:{status}\"\ntoken = \"{}\"\n\n[mqtt]\n",
+                self.code_secret, self.status_token
             ),
         );
         match &self.broker {

@@ -24,11 +24,18 @@ pub const MUTANTS: &[Mutant] = &[
         caught_by: &[AcknowledgedIsSafe],
     },
     Mutant {
+        name: "a hazard that goes on is acknowledged before it is safe",
+        file: "gateway/src/engine/hearing.rs",
+        old: "made.any(|record| is_emergency(record));",
+        new: "urgent && made.any(|record| is_emergency(record));",
+        caught_by: &[AcknowledgedIsSafe],
+    },
+    Mutant {
         name: "a failed write is forgotten",
         file: "gateway/src/engine/writing.rs",
         old: "            self.pending.push_front(record);",
         new: "            drop(record);",
-        caught_by: &[AcknowledgedIsSafe, LampNeverAhead, PressReachesCentre],
+        caught_by: &[JournalVerifies, AcknowledgedIsSafe, LampNeverAhead, PressReachesCentre],
     },
     Mutant {
         name: "the lamp says recorded before the sync",
@@ -84,7 +91,7 @@ pub const MUTANTS: &[Mutant] = &[
         file: "gateway/src/outbox.rs",
         old: "            scan: unread.then_some((delivered.low_water + 1, last_seq)),",
         new: "            scan: unread.then_some((delivered.low_water + 1, last_seq)).filter(|_| false),",
-        caught_by: &[PressReachesCentre, ComesToRest],
+        caught_by: &[PressReachesCentre, ResolvedOnlyWhenClosed, ComesToRest],
     },
     Mutant {
         name: "an emergency request carries the newest record alone",

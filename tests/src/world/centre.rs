@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use cloud_bridge::centre::{Answer, Centre, Progress, Request, Uplink};
-use cloud_bridge::store::FeedItem;
+use cloud_bridge::centre::{Answer, Centre, LinkChange, Progress, Request, Uplink};
+use cloud_bridge::heartbeat::{HeartbeatRules, Heartbeats};
 use cloud_bridge::store::memory::MemoryStore;
+use cloud_bridge::store::{FeedItem, Reads};
 use gateway::engine::{Completion, SendFailure};
 use protocol::WIRE_VERSION;
 use protocol::downlink::{DownlinkAnswer, LEASE_SECS};
@@ -39,6 +40,8 @@ pub(super) struct CentreSite {
     pub(super) troubled_ms: u64,
     /// It committed the last request and died before it could say so.
     died_committed: bool,
+    /// Whose polls are watched for silence; scenarios only.
+    beats: Option<Heartbeats>,
     /// It stays down until it is told to start.
     pub(super) kept_down: bool,
 }
@@ -48,6 +51,11 @@ impl CentreSite {
         let by_id: BTreeMap<_, _> = homes.enumerate().map(|(index, id)| (id, index)).collect();
         let progress = vec![Progress::default(); by_id.len()];
         Self { store: Some(MemoryStore::new()), by_id, progress, ..Self::default() }
+    }
+
+    /// From its next start it misses gateways that do not poll.
+    pub(super) fn watch_beats(&mut self) {
+        self.beats = Some(Heartbeats::start(HeartbeatRules::default(), [], 0));
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -93,8 +101,48 @@ impl World {
                 self.transcript.story(self.now_ms, format_args!("centre starts"));
                 self.centre.deadline_ms = None;
                 self.plan_centre_deadline();
+                self.start_beats();
             }
             Err(error) => self.watch.violated(Invariant::StartupSucceeds, self.now_ms, usize::MAX, error.to_string()),
+        }
+    }
+
+    fn start_beats(&mut self) {
+        let now_wall = EPOCH_MS.saturating_add_unsigned(self.now_ms);
+        let known = self.centre.store().and_then(|store| store.gateways().ok()).unwrap_or_default();
+        let Some(beats) = &mut self.centre.beats else { return };
+        *beats = Heartbeats::start(HeartbeatRules::default(), known, now_wall);
+        self.plan_beats();
+    }
+
+    fn plan_beats(&mut self) {
+        let Some(beats) = &self.centre.beats else { return };
+        let at_ms = u64::try_from(beats.next_check_ms().saturating_sub(EPOCH_MS)).unwrap_or(0);
+        self.agenda.put(at_ms.max(self.now_ms + 1), Due::Beats);
+    }
+
+    /// Looks who has fallen silent.
+    pub(super) fn check_beats(&mut self) {
+        let now_wall = EPOCH_MS.saturating_add_unsigned(self.now_ms);
+        let Some(beats) = self.centre.beats.as_mut().filter(|_| self.centre.running.is_some()) else {
+            return;
+        };
+        let order_after_ms = HeartbeatRules::default().order_after_ms;
+        for (gateway, since_ms) in beats.fallen_silent(now_wall) {
+            self.transcript.story(self.now_ms, format_args!("centre: the gateway is offline"));
+            let change = LinkChange::Silent { since_ms, order_after_ms };
+            self.ask_centre(Request::Link { gateway, change });
+        }
+        self.plan_beats();
+    }
+
+    fn beat(&mut self, home: usize) {
+        let now_wall = EPOCH_MS.saturating_add_unsigned(self.now_ms);
+        let gateway = self.homes[home].id.clone();
+        let Some(beats) = &mut self.centre.beats else { return };
+        if beats.beat(&gateway, now_wall) {
+            self.transcript.story(self.now_ms, format_args!("centre: the gateway is online again"));
+            self.ask_centre(Request::Link { gateway, change: LinkChange::Heard });
         }
     }
 
@@ -141,6 +189,7 @@ impl World {
                 Err(error) => self.watch.violated(Invariant::BodiesReadBack, self.now_ms, mail.home, error.to_string()),
             },
             Asked::Poll { after, wait_ms } => {
+                self.beat(mail.home);
                 mail.asked = Asked::Poll { after, wait_ms };
                 if self.centre.progress[mail.home].ver != after {
                     self.answer_poll(&mail);

@@ -130,6 +130,8 @@ enum Due {
     PollEnds { ticket: u64 },
     /// The centre's own deadline.
     CentreDeadline,
+    /// The centre looks who has fallen silent.
+    Beats,
     /// A gateway starts.
     GatewayStart { home: usize },
     /// The centre starts.

@@ -7,7 +7,6 @@ use cloud_bridge::store::{OrderFilter, Reads};
 use gateway::engine::Completion;
 use protocol::feed::OrderState;
 use protocol::stage::Stage;
-use sensor_sim::device::Happening;
 use sensor_sim::dice::Dice;
 
 use super::agenda::Agenda;
@@ -101,6 +100,7 @@ impl World {
             Due::Return { home, run, completion } => self.give(home, run, *completion),
             Due::PollEnds { ticket } => self.poll_ends(ticket),
             Due::CentreDeadline => self.centre_deadline(),
+            Due::Beats => self.check_beats(),
             Due::GatewayStart { home } => self.start_gateway(home),
             Due::CentreStart => self.start_centre(),
             Due::Trouble => self.trouble(),
@@ -140,7 +140,7 @@ impl World {
             if self.config.faults == Faults::None && at.process.is_some() {
                 // As it was prepared: a bulk run spends its time in the product.
                 self.say(home, &town.topics[sign.device], &sign.payload);
-            } else if sign.what != Happening::Beat || self.dice.chance(20) {
+            } else {
                 let name = &town.names[sign.device];
                 for publication in self.homes[home].bridge.happen(name, sign.what) {
                     self.publish(home, publication, None);
@@ -158,7 +158,7 @@ impl World {
     pub(super) fn plan_sign(&mut self, home: usize) {
         let at = &self.homes[home];
         let days = &self.town.days;
-        if days.is_empty() || at.day_base_ms >= self.config.days * DAY_MS {
+        if days.is_empty() || at.day_base_ms > self.config.days * DAY_MS {
             return;
         }
         let day = &days[(at.day_base_ms / DAY_MS) as usize % days.len()];

@@ -7,6 +7,7 @@ use cloud_bridge::centre::{Answer, CommandRequest, Request};
 use cloud_bridge::dispatch::{Act as DeskDeed, Operator};
 use cloud_bridge::store::{FeedItem, OrderFilter, Reads};
 use gateway::config::GatewayConfig;
+use gateway::engine::Completion;
 use gateway::home::visit::Visits;
 use gateway::journal::sim_storage::CrashModel;
 use protocol::feed::OrderState;
@@ -48,7 +49,7 @@ pub fn play(text: &str) -> Result<String, String> {
     let starts_at_minutes = i32::try_from(starts_at_ms.saturating_sub(BEFORE_MS) / 60_000).unwrap_or(0);
     rules.utc_offset_minutes = if starts_at_minutes > 840 { starts_at_minutes - 1_440 } else { starts_at_minutes };
     if let Some(text) = &scenario.rules {
-        rules.daily_life = GatewayConfig::read_daily_life(text)
+        GatewayConfig::read_rules_alone(text, rules)
             .map_err(|problems| problems.iter().map(|problem| format!("rules: {problem}\n")).collect::<String>())?;
     }
     let town = Arc::new(town);
@@ -57,6 +58,7 @@ pub fn play(text: &str) -> Result<String, String> {
     // A day ahead, so that the time before the first step is never negative.
     world.transcript = Transcript::new(Detail::Story, super::DAY_MS + starts_at_ms - BEFORE_MS).from(BEFORE_MS);
     let performer = Performer::new(town.bridge.clone(), HomePosition::default());
+    world.centre.watch_beats();
     world.start_centre();
     world.start_gateway(0);
     let last = scenario.steps.last().map_or(0, |step| step.at.as_millis() as u64);
@@ -124,6 +126,9 @@ pub(super) fn narrate(transcript: &mut Transcript, now_ms: u64, item: &FeedItem)
             format!(", odd: {}", odd.join(", "))
         });
         transcript.story(now_ms, format_args!("desk: {what} {who}, {grade}{}", odd.unwrap_or_default()));
+    } else if what == "test" || what == "test.step" {
+        let what = if what == "test" { format!("pressed ({})", text("kind")) } else { text("step") };
+        transcript.story(now_ms, format_args!("desk: TEST {what}"));
     } else {
         transcript.story(now_ms, format_args!("desk: {what} ({}: {})", text("kind"), text("reason")));
     }
@@ -238,6 +243,10 @@ impl World {
             WorldAct::ClockJumps { secs } => self.homes[0].clock_offset_ms += secs * 1_000,
             WorldAct::ClockTrusted(trusted) => {
                 self.homes[0].clock_offset_ms = if trusted { 0 } else { -EPOCH_MS };
+            }
+            WorldAct::Test(device) => {
+                self.homes[0].inbox.push_back(Completion::TestAsked { device });
+                self.drain(0);
             }
             WorldAct::Operator { who, order, deed } => self.operator(who, order, deed),
         }

@@ -13,6 +13,7 @@ use sensor_sim::bridge::RadioBridge;
 use sensor_sim::device::{Device, Happening, Model};
 use sensor_sim::dialect::Dialect;
 use sensor_sim::life::Life;
+use sensor_sim::payload::MAINS_TOPIC;
 use sensor_sim::resident::Habits;
 use sensor_sim::scenario::{DeviceKind, HomeDevice};
 
@@ -90,7 +91,7 @@ impl Town {
         } else {
             Vec::new()
         };
-        Self { bridge: RadioBridge::new(devices), names, topics, days, engine: engine(home) }
+        Self { bridge: RadioBridge::new(devices), names, topics, days, engine: engine(home, with_days) }
     }
 }
 
@@ -111,9 +112,13 @@ fn template_day(devices: &[Device], names: &[String], exits: &[String], day: u64
     signs
 }
 
-fn engine(home: &[HomeDevice]) -> EngineConfig {
+fn engine(home: &[HomeDevice], with_days: bool) -> EngineConfig {
     let mut rules = HomeRules::default();
     rules.contacts.contacts = 2;
+    if with_days {
+        // The template days leave the radar out: its silence would be a fault of the day, not of the home.
+        rules.supervision.silence.mains_ms = 30 * DAY_MS;
+    }
     let mut decoder = DecoderConfig { unknown_devices: UnknownDevices::JoinedOnly, ..DecoderConfig::without_home() };
     for entry in home {
         if let Some(dialect) = entry.kind.dialect() {
@@ -121,7 +126,9 @@ fn engine(home: &[HomeDevice]) -> EngineConfig {
             if entry.kind != DeviceKind::NeighbourPendant {
                 let (rule, role) = rule(dialect, &entry.name);
                 decoder.rules.push(rule);
-                rules.devices.insert(entry.name.clone(), Place { role: Some(role), room: entry.room.clone() });
+                rules
+                    .devices
+                    .insert(entry.name.clone(), Place { role: Some(role), room: entry.room.clone(), power: None });
             }
             continue;
         }
@@ -129,7 +136,21 @@ fn engine(home: &[HomeDevice]) -> EngineConfig {
         if let Some(role) = role {
             decoder.devices.insert(entry.name.clone(), role);
         }
-        rules.devices.insert(entry.name.clone(), Place { role, room: entry.room.clone() });
+        rules.devices.insert(entry.name.clone(), Place { role, room: entry.room.clone(), power: None });
+    }
+    if let Ok(topic) = TopicPattern::parse(MAINS_TOPIC) {
+        decoder.rules.push(GenericRule {
+            device: "mains".to_owned(),
+            topic,
+            select: Select::Text,
+            conditions: Vec::new(),
+            role: Role::Mains,
+            on: vec!["ON".to_owned()],
+            off: vec!["OFF".to_owned()],
+            momentary: false,
+            debounce_ms: 0,
+            count: None,
+        });
     }
     rules.visit.home = Some(Point { lat: 41.8, lon: 123.4 });
     rules.visit.code_secret = Some(vec![7; 20]);

@@ -6,6 +6,7 @@ mod baseline;
 mod broker;
 mod centre_link;
 mod command_line;
+mod device_list;
 mod devices;
 mod external_broker;
 mod home;

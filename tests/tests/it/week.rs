@@ -52,7 +52,7 @@ impl Lived {
         for (device, role) in devices() {
             decoder.devices.insert(device.name().to_owned(), role);
             let room = device.room().map(str::to_owned);
-            rules.devices.insert(device.name().to_owned(), Place { role: Some(role), room });
+            rules.devices.insert(device.name().to_owned(), Place { role: Some(role), room, power: None });
         }
         Self {
             decoder: Decoder::new(decoder),

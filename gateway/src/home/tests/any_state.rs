@@ -1,6 +1,7 @@
 //! Whatever came before, in any state: a manual press is a trigger, and the rules come to rest.
 
 use proptest::prelude::*;
+use protocol::trigger::TriggerKind;
 use protocol::visit::{Method, VisitAct};
 
 use super::*;
@@ -53,7 +54,7 @@ fn bench() -> Bench {
     let mut bench = Bench::new();
     let mut rules = bench.home.rules().clone();
     let mut place = |name: &str, role, room: &str| {
-        rules.devices.insert(name.into(), Place { role: Some(role), room: Some(room.into()) });
+        rules.devices.insert(name.into(), Place { role: Some(role), room: Some(room.into()), power: None });
     };
     place("front door", Role::ExitDoor, "hall");
     place("bed pad", Role::Bed, "bedroom");

@@ -13,7 +13,7 @@ fn bench() -> Bench {
     let mut bench = Bench::new();
     let mut rules = bench.home.rules().clone();
     let mut place = |name: &str, role, room: &str| {
-        rules.devices.insert(name.into(), Place { role: Some(role), room: Some(room.into()) });
+        rules.devices.insert(name.into(), Place { role: Some(role), room: Some(room.into()), power: None });
     };
     place("front door", Role::ExitDoor, "hall");
     place("kitchen", Role::Motion, "kitchen");

@@ -183,7 +183,8 @@ fn words(event: &FeedEvent) -> String {
     }
     if let Ok(visit) = serde_json::from_value::<VisitNotice>(event.data.clone()) {
         let grade = serde_json::json!(visit.grade);
-        return format!("{}  {}  {}", event.kind, visit.caregiver, grade.as_str().unwrap_or_default());
+        let who = visit.caregiver.as_deref().unwrap_or("unknown");
+        return format!("{}  {who}  {}", event.kind, grade.as_str().unwrap_or_default());
     }
     format!("{}  {}", event.kind, event.subject)
 }

@@ -19,7 +19,7 @@ pub struct Table {
 }
 
 /// What the script's items are called.
-const ITEMS: [&str; 8] = [
+const ITEMS: [&str; 9] = [
     "the programs start",
     "an SOS button is pressed",
     "the message comes twice; then a second press",
@@ -28,6 +28,7 @@ const ITEMS: [&str; 8] = [
     "falls",
     "the centre is down and the gateway is killed",
     "bad messages, and an SOS behind them",
+    "a wired cord is pulled, and every output answers",
 ];
 
 impl Table {

@@ -79,6 +79,9 @@ impl World {
                         if !retirable.is_empty() {
                             at.inbox.push_back(Completion::Retirable(retirable));
                         }
+                    } else {
+                        // Half a header may stand there that the disk did not let go of.
+                        at.unconfirmed = true;
                     }
                 }
             }
@@ -147,5 +150,5 @@ impl World {
 
 /// What a shift leader reads of a home: what goes to the centre at once, and what the rules concluded.
 fn is_told(body: &Body) -> bool {
-    body.route() == Route::Emergency || matches!(body, Body::Concluded(_))
+    body.route() == Route::Emergency || matches!(body, Body::Concluded(_) | Body::Restored(_))
 }

@@ -38,6 +38,7 @@ pub(super) fn brief(completion: &Completion) -> String {
         | Completion::Retirable(_)
         | Completion::LoadFailed
         | Completion::Told { .. }
+        | Completion::TestAsked { .. }
         | Completion::Played { .. }
         | Completion::Contacted { .. }
         | Completion::Woken

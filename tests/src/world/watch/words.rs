@@ -12,7 +12,8 @@ pub(in crate::world) fn name(body: &Body) -> String {
         Body::Observed(o) => format!("{:?} {:?} of {}", o.kind, o.value, o.device),
         Body::Trigger(t) => {
             let room = t.room.as_deref().map(|room| format!(", {room}")).unwrap_or_default();
-            format!("call, {} by {}{room}: {}", word(&t.kind), t.device, word(&t.reason))
+            let call = if t.test { "TEST" } else { "call" };
+            format!("{call}, {} by {}{room}: {}", word(&t.kind), t.device, word(&t.reason))
         }
         Body::PreAlarm(p) => format!("pre-alarm, {} by {}, {} s to cancel", word(&p.kind), p.device, p.fuse_ms / 1_000),
         Body::Cancelled(c) => format!("cancelled with {}", c.device),
