@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clock::Clock;
 use crate::config::{GatewayConfig, IntakeConfig};
 use crate::contacts::ContactLine;
-use crate::engine::{Command, Completion, Engine, EngineConfig, Heard, Recovered, Verdict};
+use crate::engine::{Command, Completion, Engine, EngineConfig, Heard, Recovered, SendFailure, Verdict};
 use crate::gpio::{self, Bank};
 use crate::home::local_time::LocalTime;
 use crate::home_assistant::{self, Dashboard};
