@@ -26,8 +26,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a hazard that goes on is acknowledged before it is safe",
         file: "gateway/src/engine/hearing.rs",
-        old: "made.any(|record| is_emergency(record));",
-        new: "urgent && made.any(|record| is_emergency(record));",
+        old: "urgent = urgent && !self.disk_failed || emergency.is_some();",
+        new: "urgent = urgent && (!self.disk_failed || emergency.is_some());",
         caught_by: &[AcknowledgedIsSafe],
     },
     Mutant {

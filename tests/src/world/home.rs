@@ -293,14 +293,12 @@ impl World {
     }
 
     pub(super) fn execute(&mut self, home: usize, commands: &mut Vec<Command>) {
-        // "Leave now" goes out beside the record that makes it true, before it where the disk fails.
-        if commands.iter().any(|command| matches!(command, Command::Tell { stage: Stage::LeaveNow, .. })) {
-            for command in &*commands {
-                if let Command::Write { records, .. } | Command::Reserve { records } | Command::Send { records, .. } =
-                    command
-                {
-                    self.note_records(home, records);
-                }
+        // What a step tells may be of a record that the same step hands out one command later.
+        for command in commands.iter() {
+            if let Command::Write { records, .. } | Command::Reserve { records } | Command::Send { records, .. } =
+                command
+            {
+                self.note_records(home, records);
             }
         }
         for command in commands.drain(..) {
