@@ -93,7 +93,7 @@ pub async fn run(config: GatewayConfig, draw: Draw, mut stop: watch::Receiver<bo
     let clock = Clock::new();
     let (completions, mut completed) = mpsc::unbounded_channel();
     let Disk { recovered, journal, mut found, history, wall_ms } =
-        disk::open(&config, clock.now().wall_ms, completions.clone())?;
+        disk::open(&config, &clock.now(), completions.clone())?;
     let true_time = Arc::new(TrueTime::after(wall_ms));
     let centre = CentreClient::new(config.gateway.clone(), &config.centre, &true_time).map_err(DriverError::Uplink)?;
     let contacts = ContactLine::new(config.gateway.clone(), config.contacts.clone()).map_err(DriverError::Contacts)?;

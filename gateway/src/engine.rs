@@ -84,6 +84,8 @@ pub struct Engine {
     write_retry_ms: u64,
     /// The journal does not take records.
     disk_failed: bool,
+    /// Emergencies that were read from a disk which then refused to sync them, or that only the reserve has.
+    in_doubt: Vec<Arc<Record>>,
     /// What the home was told: whether a press can be recorded, in the journal or in the reserve.
     records_presses: bool,
     reserve: Reserve,
@@ -230,6 +232,8 @@ impl Engine {
                 self.handle(now, None, &Input::Received { seqs: &newly, ver: answer.ver }, commands);
                 if self.disk_failed {
                     self.let_go_safe(commands);
+                } else {
+                    self.settle_doubt(now, commands);
                 }
             }
             Err(failure) => {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::DriverError;
 use crate::config::GatewayConfig;
-use crate::engine::{Completion, Recovered, understands_checkpoint};
+use crate::engine::{Completion, Now, Recovered, understands_checkpoint};
 use crate::history::History;
 use crate::journal::{FsStorage, Journal, JournalError, JournalLimits, Recovery};
 use crate::journal_thread::{self, JournalRequest};
@@ -31,14 +31,15 @@ pub(super) struct Disk {
 /// may not, or no thread is to be had.
 pub(super) fn open(
     config: &GatewayConfig,
-    wall_ms: i64,
+    now: &Now,
     completions: UnboundedSender<Completion>,
 ) -> Result<Disk, DriverError> {
     let dir = config.data_dir.join("journal");
     let limits = config.journal;
     let (say_found, found) = unbounded_channel();
     let data_dir = config.data_dir.clone();
-    let opening = move || open_journal(&data_dir, limits);
+    let boot = now.boot;
+    let opening = move || open_journal(&data_dir, limits, boot);
     match opening() {
         Ok((journal, recovery)) => {
             tell(&recovery);
@@ -54,7 +55,7 @@ pub(super) fn open(
             let history = History::start(&config.data_dir, Vec::new());
             let thread = journal_thread::start_without(Box::new(opening), history.clone(), completions, say_found);
             let journal = thread.map_err(DriverError::Thread)?;
-            Ok(Disk { recovered: Recovered::without_disk(wall_ms), journal, found, history, wall_ms: 0 })
+            Ok(Disk { recovered: Recovered::without_disk(now.wall_ms), journal, found, history, wall_ms: 0 })
         }
     }
 }
@@ -73,9 +74,13 @@ pub(super) fn tell(recovery: &Recovery) {
     }
 }
 
-fn open_journal(data_dir: &Path, limits: JournalLimits) -> Result<(Journal<FsStorage>, Recovery), JournalError> {
+fn open_journal(
+    data_dir: &Path,
+    limits: JournalLimits,
+    boot: u64,
+) -> Result<(Journal<FsStorage>, Recovery), JournalError> {
     super::private_dir(data_dir).map_err(|source| JournalError::Directory { dir: data_dir.to_owned(), source })?;
-    Journal::open_with(FsStorage::open(data_dir.join("journal"))?, limits, understands_checkpoint)
+    Journal::open_with(FsStorage::open(data_dir.join("journal"))?, limits, Some(boot), understands_checkpoint)
 }
 
 /// Whether the disk is not at fault, so that waiting for it would help nobody.

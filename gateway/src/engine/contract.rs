@@ -109,6 +109,10 @@ pub struct Recovered {
     pub gaps: Vec<MissingRecords>,
     /// Which of the unwritten ones the centre is known to hold.
     pub received: Vec<u64>,
+    /// From this sequence on the records are not known to be durable, whatever the journal says later.
+    pub doubtful_from: Option<u64>,
+    /// Records that the journal should have and only the reserve has.
+    pub only_reserved: Vec<u64>,
 }
 
 /// What a loop without a journal has sealed, for the one that takes its place when the disk is back.
@@ -158,6 +162,8 @@ impl From<Recovery> for Recovered {
             reserve_held: recovery.reserve_held,
             gaps: recovery.gaps,
             received: Vec::new(),
+            doubtful_from: recovery.doubtful_from,
+            only_reserved: recovery.only_reserved,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use protocol::record::Record;
 
-use super::{Command, Engine, Input, Now, is_emergency};
+use super::{Command, Engine, Input, Now, Verdict, is_emergency};
 
 /// An emergency without receipt is written a second time, into the reserve, after this, milliseconds.
 const MIRROR_MS: u64 = 5_000;
@@ -39,10 +39,37 @@ impl Reserve {
 }
 
 impl Engine {
-    /// Emergencies that are sealed and not in the journal.
+    /// Emergencies that are sealed and not known to be durable in the journal.
     pub(super) fn unwritten_emergencies(&self) -> impl Iterator<Item = &Arc<Record>> {
         let writing = self.writing.iter().flat_map(|writing| &writing.records);
-        writing.chain(&self.pending).filter(|record| is_emergency(record))
+        let sealed = writing.chain(&self.pending).filter(|record| is_emergency(record));
+        self.in_doubt.iter().chain(sealed)
+    }
+
+    /// Whether the journal cannot be believed to hold an emergency that is nowhere else.
+    pub(super) fn is_in_doubt(&self, seq: u64) -> bool {
+        self.in_doubt.iter().any(|record| record.seq == seq) && !self.is_safe_elsewhere(seq)
+    }
+
+    /// The journal writes again: what was in doubt is safe once the reserve or the centre has it, and
+    /// there is no need to watch what the centre has.
+    pub(super) fn settle_doubt(&mut self, now: &Now, commands: &mut Vec<Command>) {
+        if self.in_doubt.is_empty() {
+            return;
+        }
+        let (outbox, held) = (&self.outbox, &self.reserve.held);
+        self.waiting.retain(|waiting| {
+            let doubted = waiting.emergency.filter(|seq| self.in_doubt.iter().any(|record| record.seq == *seq));
+            let is_safe = doubted.is_some_and(|seq| held.contains(&seq) || outbox.is_received(seq));
+            if is_safe {
+                commands.push(Command::Answer { token: waiting.token, verdict: Verdict::Acknowledge });
+            }
+            !is_safe
+        });
+        let through = self.in_doubt.iter().map(|record| record.seq).find(|seq| self.is_in_doubt(*seq));
+        let through = through.map_or_else(|| self.first_unsafe_seq() - 1, |seq| seq - 1);
+        self.in_doubt.retain(|record| !self.outbox.is_received(record.seq));
+        self.handle(now, None, &Input::Synced(through), commands);
     }
 
     /// Those of them that are nowhere safe.
@@ -54,7 +81,10 @@ impl Engine {
     fn wanted_in_reserve(&self, now: &Now) -> Vec<Arc<Record>> {
         let mut wanted = Vec::new();
         let mut known = BTreeSet::new();
-        if self.disk_failed {
+        if !self.disk_failed {
+            known.extend(self.in_doubt.iter().map(|record| record.seq));
+            wanted.extend(self.in_doubt.iter().cloned());
+        } else {
             // What the centre has comes last, but comes: it is what a repeated delivery is known by.
             for received in [false, true] {
                 let of = |record: &&Arc<Record>| self.outbox.is_received(record.seq) == received;
@@ -96,6 +126,7 @@ impl Engine {
         self.reserve.retry_ms = now.uptime_ms + self.limits.write_retry_ms;
         self.reserve.held = held.into_iter().collect();
         if !self.disk_failed {
+            self.settle_doubt(now, commands);
             return;
         }
         let lost = self.unsafe_emergency();

@@ -59,6 +59,11 @@ impl Engine {
         }
         let outbox = Outbox::new(config.outbox, config.paths, &delivered, recovered.last_seq);
         let undelivered = |record: &Record| record.seq > delivered.low_water && !delivered.above.contains(&record.seq);
+        let in_doubt = |record: &&Record| {
+            let doubtful = recovered.doubtful_from.is_some_and(|from| record.seq >= from) && undelivered(record);
+            is_emergency(record) && (doubtful || recovered.only_reserved.contains(&record.seq))
+        };
+        let in_doubt: Vec<_> = recovered.records.iter().filter(in_doubt).cloned().map(Arc::new).collect();
         let held = recovered.reserved.iter().chain(&recovered.unwritten).filter(|_| recovered.reserve_held);
         let held = held.map(|record| record.seq).collect();
         let mut engine = Self {
@@ -79,13 +84,15 @@ impl Engine {
             pending_urgent: false,
             writing: None,
             write_retry_ms: 0,
-            disk_failed: false,
+            disk_failed: recovered.doubtful_from.is_some(),
+            in_doubt,
             records_presses: true,
             reserve: Reserve::holding(held),
             upkeep: Upkeep::default(),
             boot: now.boot,
             certificate_refused: false,
-            roll_due: false,
+            // A checkpoint then keeps what follows from them.
+            roll_due: !recovered.only_reserved.is_empty(),
             waiting: VecDeque::new(),
             delivered_due_ms: None,
             stopping: false,

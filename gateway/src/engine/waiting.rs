@@ -21,7 +21,8 @@ impl Engine {
     pub(super) fn answer_when_safe(&mut self, now: &Now, waiting: Waiting, commands: &mut Vec<Command>) {
         let Waiting { seq, emergency, token, .. } = waiting;
         let elsewhere = self.disk_failed && emergency.is_none_or(|seq| self.is_safe_elsewhere(seq));
-        let is_safe = seq < self.first_unsafe_seq() || elsewhere;
+        let in_doubt = emergency.is_some_and(|seq| self.is_in_doubt(seq));
+        let is_safe = seq < self.first_unsafe_seq() && !in_doubt || elsewhere;
         if is_safe {
             commands.push(Command::Answer { token, verdict: Verdict::Acknowledge });
         } else {
@@ -31,11 +32,15 @@ impl Engine {
 
     /// Acknowledges every message whose records are all in the journal up to `through`.
     pub(super) fn let_go_written(&mut self, through: u64, commands: &mut Vec<Command>) {
-        while self.waiting.front().is_some_and(|waiting| waiting.seq <= through) {
-            if let Some(waiting) = self.waiting.pop_front() {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.retain(|waiting| {
+            let is_safe = waiting.seq <= through && !waiting.emergency.is_some_and(|seq| self.is_in_doubt(seq));
+            if is_safe {
                 commands.push(Command::Answer { token: waiting.token, verdict: Verdict::Acknowledge });
             }
-        }
+            !is_safe
+        });
+        self.waiting = waiting;
     }
 
     /// While the journal fails: acknowledges what is safe elsewhere, and what no emergency came of.

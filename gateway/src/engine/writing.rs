@@ -15,7 +15,10 @@ impl Engine {
         self.tell_recorded(now, true, commands);
         self.let_go_written(through, commands);
         self.retire_attested(commands);
+        let doubted = self.in_doubt.iter().map(|record| record.seq).find(|seq| self.is_in_doubt(*seq));
+        let through = doubted.map_or(through, |seq| through.min(seq - 1));
         self.handle(now, None, &Input::Synced(through), commands);
+        self.settle_doubt(now, commands);
         if self.stopping && self.pending.is_empty() {
             commands.push(Command::Stop);
         }

@@ -289,7 +289,11 @@ impl Reassurance {
     pub fn tell(&mut self, now: &Stamp, stage: Stage) -> Option<bool> {
         self.evaluated = (now.boot, now.uptime_ms);
         let changed = stage != self.told;
-        let repeat = std::mem::take(&mut self.repeat);
+        // What stays only until the sync answers is not said once more: it is of an older call, and whether
+        // that still stands a start cannot know.
+        let first = self.calls.iter().find(|call| call.received.is_none());
+        let awaits_sync = !self.disk_failed && first.is_some_and(|call| !call.recorded);
+        let repeat = !awaits_sync && std::mem::take(&mut self.repeat);
         self.told = stage;
         let told = (changed || repeat).then_some(!changed);
         self.telling += u32::from(told.is_some());

@@ -52,6 +52,8 @@ pub(super) struct Catalog {
     pub segments: Vec<Segment>,
     /// Numbers of the segments kept aside.
     pub aside: Vec<u64>,
+    /// Numbers of files that a failed attempt to begin a segment left, and nothing was ever written to.
+    pub debris: Vec<u64>,
     pub damage: Vec<Damage>,
 }
 
@@ -73,8 +75,20 @@ impl Catalog {
         }
         catalog.aside.sort_unstable();
         catalog.segments.sort_by_key(|segment| segment.number);
+        catalog.leave_out_debris();
         catalog.compare_lengths();
         Ok(catalog)
+    }
+
+    /// A segment names the one it follows: what has a number between the two was never begun.
+    fn leave_out_debris(&mut self) {
+        let headers = self.segments.iter().filter_map(|segment| segment.header.as_ref());
+        let skipped: Vec<_> =
+            headers.filter(|header| header.previous > 0).map(|header| (header.previous + 1)..header.segment).collect();
+        let is_debris = |segment: &mut Segment| {
+            segment.header.is_none() && !segment.refused && skipped.iter().any(|range| range.contains(&segment.number))
+        };
+        self.debris = self.segments.extract_if(.., is_debris).map(|segment| segment.number).collect();
     }
 
     /// Holds each segment against what its successor's header says of it.
@@ -110,7 +124,7 @@ impl Catalog {
     /// The highest number ever given to a file that is still there.
     pub fn highest(&self) -> u64 {
         let newest = self.segments.last().map_or(0, |segment| segment.number);
-        newest.max(self.aside.last().copied().unwrap_or(0))
+        newest.max(self.aside.last().copied().unwrap_or(0)).max(self.debris.last().copied().unwrap_or(0))
     }
 }
 

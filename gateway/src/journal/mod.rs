@@ -10,6 +10,7 @@ mod error;
 mod format;
 mod recovery;
 mod reserve;
+mod retirement;
 mod scan;
 pub mod sim_storage;
 pub mod storage;
@@ -21,9 +22,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use protocol::ids::Hash32;
-use protocol::record::{Record, SegmentFate, SegmentRetired};
+use protocol::record::Record;
 
-use catalog::{Segment, aside_name, end_seq, segment_name};
+use catalog::{Segment, segment_name};
 use format::{Header, header_bytes, put_frame};
 use reserve::Reserve;
 use walk::{Step, Walk};
@@ -75,6 +76,8 @@ enum Tail {
     Ready,
     /// Bytes behind the good length, or an unconfirmed sync: cut and sync first.
     Doubtful,
+    /// The same, and what is good may stand in memory only: write it over with itself first.
+    Unsynced,
     /// Only a new segment will do.
     Closed,
 }
@@ -121,20 +124,25 @@ impl<S: Storage> Journal<S> {
     /// cannot be listed or the disk gives nothing at all of any segment in it, so that a disk which only
     /// fails for a time is never taken for an empty one.
     pub fn open(storage: S, limits: JournalLimits) -> Result<(Self, Recovery), JournalError> {
-        Self::open_with(storage, limits, |_| true)
+        Self::open_with(storage, limits, None, |_| true)
     }
 
     /// The same, starting from the newest checkpoint that `understands` takes; older records are replayed
     /// in the place of one that it does not.
+    ///
+    /// In the `boot` in which it was written (none for unknown) the newest segment may stand in memory only, its
+    /// sync failed and its writer killed. It is then written over with itself; what the disk gave after a
+    /// power cut is on the disk, and left alone.
     ///
     /// # Errors
     /// As [`Journal::open`].
     pub fn open_with(
         storage: S,
         limits: JournalLimits,
+        boot: Option<u64>,
         understands: impl Fn(&[u8]) -> bool,
     ) -> Result<(Self, Recovery), JournalError> {
-        recovery::open(storage, limits, &understands)
+        recovery::open(storage, limits, boot, &understands)
     }
 
     /// Makes the reserve hold these emergencies, the first ones where not all fit, and no others; they are
@@ -200,8 +208,25 @@ impl<S: Storage> Journal<S> {
         match self.tail {
             Tail::Ready => Ok(()),
             Tail::Closed => self.begin_segment(None),
+            Tail::Unsynced => self.write_over().and_then(|()| self.cut()),
             Tail::Doubtful => self.cut().or_else(|error| self.begin_segment(None).map_err(|_| error)),
         }
+    }
+
+    /// Writes the active segment over with itself: a sync that failed may have dropped any of it, and no
+    /// later sync says so. Where it fails nothing is begun: a new segment would leave this one as it is.
+    fn write_over(&mut self) -> Result<(), JournalError> {
+        let Some(segment) = self.segments.last() else { return Ok(()) };
+        let io = |source| JournalError::io("write over", &*self.active, source);
+        let mut bytes = vec![0; usize::try_from(segment.bytes).unwrap_or(usize::MAX)];
+        let got = self.storage.read_at(&self.active, 0, &mut bytes).map_err(io)?;
+        self.storage.overwrite(&self.active, 0, &bytes[..got]).map_err(io)?;
+        self.tail = Tail::Doubtful;
+        if let Err(source) = self.storage.sync(&self.active) {
+            self.tail = Tail::Unsynced;
+            return Err(JournalError::io("sync", &*self.active, source));
+        }
+        Ok(())
     }
 
     /// Cuts the active segment to its good length. The sync is needed also where nothing is cut: what
@@ -316,67 +341,6 @@ impl<S: Storage> Journal<S> {
         let begins_before = |segment: &Segment| segment.header.as_ref().is_some_and(|h| h.first_seq <= from_seq);
         let index = self.segments.iter().rposition(begins_before).unwrap_or(0);
         (Walk::new(&self.storage, &*self.segments, index, None), None)
-    }
-
-    /// Old segments that may leave the journal: those beyond the limits with every record at or below
-    /// `delivered_low_water`, oldest first. The two newest checkpoints and all behind them always stay.
-    pub fn retirable(&self, delivered_low_water: u64) -> Vec<SegmentRetired> {
-        let checkpointed = |segment: &Segment| segment.header.as_ref().is_some_and(|header| header.has_checkpoint);
-        let newest = self.segments.iter().rposition(checkpointed).unwrap_or(0);
-        let protected = self.segments[..newest].iter().rposition(checkpointed).unwrap_or(0);
-        let mut kept_bytes = self.bytes();
-        let mut retirable = Vec::new();
-        for index in 0..protected {
-            let Some(segment) = self.retirable_at(index, kept_bytes, delivered_low_water) else { break };
-            kept_bytes -= self.segments[index].bytes;
-            retirable.push(segment);
-        }
-        retirable
-    }
-
-    fn retirable_at(&self, index: usize, kept_bytes: u64, delivered_low_water: u64) -> Option<SegmentRetired> {
-        let segment = &self.segments[index];
-        let last_seq = end_seq(&self.segments, index).saturating_sub(1);
-        let next_header = self.segments[index + 1..].iter().find_map(|segment| segment.header.as_ref())?;
-        let age_ms = self.wall_ms.saturating_sub(next_header.wall_ms);
-        let too_old = next_header.wall_ms > 0 && age_ms > i64::try_from(self.limits.retained_ms).unwrap_or(i64::MAX);
-        if last_seq > delivered_low_water || !(too_old || kept_bytes > self.limits.retained_bytes) {
-            return None;
-        }
-        let damaged = segment.damaged || self.found_damaged.borrow().contains(&segment.number);
-        Some(SegmentRetired {
-            segment: segment.number,
-            first_seq: segment.header.as_ref().map(|header| header.first_seq),
-            last_seq,
-            head: next_header.prev_hash,
-            fate: if damaged { SegmentFate::KeptAside } else { SegmentFate::Deleted },
-        })
-    }
-
-    /// Takes segments up to this one out of the journal, whose records attest it by now: each is deleted,
-    /// or kept under another name where it is damaged. Returns how many went.
-    ///
-    /// # Errors
-    /// [`JournalError::Io`] when the disk refuses; what went before stays gone.
-    pub fn retire(&mut self, through_segment: u64) -> Result<usize, JournalError> {
-        let mut gone = 0;
-        // The newest is never among them: it is appended to.
-        while self.segments.len() > 1
-            && let Some(oldest) = self.segments.first().filter(|oldest| oldest.number <= through_segment)
-        {
-            let name = oldest.name();
-            let damaged = oldest.damaged || self.found_damaged.borrow().contains(&oldest.number);
-            let done = match damaged {
-                false => self.storage.remove(&name),
-                true => self.storage.rename(&name, &aside_name(oldest.number)),
-            };
-            done.map_err(|source| JournalError::io("retire", &*name, source))?;
-            self.segments.remove(0);
-            // One by one, so that a power cut never leaves an older segment without a newer one.
-            self.storage.sync_dir().map_err(|source| JournalError::io("sync", "the directory", source))?;
-            gone += 1;
-        }
-        Ok(gone)
     }
 
     /// The sequence that comes next and the hash of the last record.

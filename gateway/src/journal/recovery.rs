@@ -10,7 +10,7 @@ use std::io;
 use protocol::ids::Hash32;
 use protocol::record::{Body, MissingCause, MissingRecords, Record};
 
-use super::catalog::{Catalog, Segment, aside_name, read_checkpoint};
+use super::catalog::{Catalog, Segment, aside_name, read_checkpoint, segment_name};
 use super::reserve::{DOUBTFUL_SEQS, Reserve};
 use super::storage::Storage;
 use super::walk::{Step, Walk};
@@ -44,6 +44,12 @@ pub struct Recovery {
     /// Why the end of the log could not be mended, on a full, failing or read-only disk; the next write
     /// tries again, and until one succeeds nothing is being recorded.
     pub unmended: Option<JournalError>,
+    /// From this sequence on what was read may stand in the memory of a killed run only: the disk refuses to
+    /// make it durable.
+    pub doubtful_from: Option<u64>,
+    /// Sequences of the records that the journal should have and only the reserve has: what follows from
+    /// them is to be kept by a new checkpoint before they leave it.
+    pub only_reserved: Vec<u64>,
 }
 
 /// Where the active segment's readable part ends.
@@ -52,16 +58,19 @@ struct End {
     tail: Tail,
     /// Segments with readable records.
     read: BTreeSet<u64>,
+    /// The first record of the newest segment.
+    newest_from: Option<u64>,
 }
 
 pub(super) fn open<S: Storage>(
     mut storage: S,
     limits: JournalLimits,
+    boot: Option<u64>,
     understands: &dyn Fn(&[u8]) -> bool,
 ) -> Result<(Journal<S>, Recovery), JournalError> {
     let catalog = Catalog::read(&storage)?;
     let highest = catalog.highest();
-    let Catalog { mut segments, aside, damage } = catalog;
+    let Catalog { mut segments, aside, debris, damage } = catalog;
     if !segments.is_empty() && segments.iter().all(|segment| segment.refused) {
         let source = io::Error::other("the disk gives nothing of any segment");
         return Err(JournalError::io("read", segments.last().map(Segment::name).unwrap_or_default(), source));
@@ -80,6 +89,8 @@ pub(super) fn open<S: Storage>(
         damage,
         kept_aside: aside.len(),
         unmended: None,
+        doubtful_from: None,
+        only_reserved: Vec::new(),
     };
     let (reserve, reserved) = Reserve::open(&storage, limits.reserve_bytes)?;
     let end = replay(&storage, &mut segments, base, &mut recovery)?;
@@ -90,6 +101,10 @@ pub(super) fn open<S: Storage>(
     }
     if let Some(newest) = segments.last_mut() {
         newest.bytes = end.bytes;
+    }
+    for number in debris {
+        // What the disk refuses here is tried again at the next start.
+        let _ = storage.remove(&segment_name(number));
     }
     let tail =
         if put_hopeless_aside(&mut storage, &mut segments, &end, &mut recovery) { Tail::Closed } else { end.tail };
@@ -111,8 +126,15 @@ pub(super) fn open<S: Storage>(
         found_damaged: RefCell::new(BTreeSet::new()),
         reserve,
     };
+    let of_this_boot = recovery.records.last().is_some_and(|last| boot.is_none_or(|boot| last.at.boot == boot));
+    if of_this_boot && journal.tail == Tail::Doubtful {
+        journal.tail = Tail::Unsynced;
+    }
     recovery.reserve_held = journal.reserve.settle(&mut journal.storage).is_ok();
     recovery.unmended = journal.mend().err();
+    if of_this_boot && recovery.unmended.is_some() {
+        recovery.doubtful_from = end.newest_from;
+    }
     if recovery.unmended.is_none() {
         // Without space for it there is none; it is made when it is first needed.
         let _ = journal.reserve.make(&mut journal.storage);
@@ -133,6 +155,7 @@ impl Recovery {
                 && let Err(place) = self.records.binary_search_by_key(&record.seq, |known| known.seq)
             {
                 self.records.insert(place, record.clone());
+                self.only_reserved.push(record.seq);
             }
             self.reserved.push(record);
         }
@@ -199,6 +222,7 @@ fn replay<S: Storage>(
         bytes: segments.last().map_or(0, |newest| newest.bytes),
         tail: if segments.is_empty() { Tail::Closed } else { Tail::Doubtful },
         read: BTreeSet::new(),
+        newest_from: None,
     };
     let mut damaged = BTreeSet::new();
     let mut walk = Walk::new(storage, &*segments, base, expected);
@@ -206,6 +230,9 @@ fn replay<S: Storage>(
         match step {
             Step::Record { segment, record, .. } => {
                 end.read.insert(segment);
+                if Some(segment) == newest {
+                    end.newest_from.get_or_insert(record.seq);
+                }
                 recovery.records.push(record);
             }
             Step::Damage(found) => {

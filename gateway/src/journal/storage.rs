@@ -48,7 +48,7 @@ pub trait Storage: Send + 'static {
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
     /// Writes within the file's length, so that the disk needs no new space for it; after an error any part
-    /// of `bytes` may be there. One file of a directory is written so, and never appended to while it is.
+    /// of `bytes` may be there.
     ///
     /// # Errors
     /// When the disk refuses, or the file is shorter.
@@ -102,7 +102,7 @@ pub trait Storage: Send + 'static {
 pub struct FsStorage {
     dir: PathBuf,
     active: Option<(String, File)>,
-    /// The file that is written in place.
+    /// The file that was written in place last.
     in_place: Option<(String, File)>,
     /// Held for its lock only; `None` when the directory was opened for reading.
     lock: Option<File>,
@@ -220,6 +220,8 @@ impl Storage for FsStorage {
     }
 
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        // The descriptor that writes is the one that is asked to sync.
+        self.in_place.take_if(|(open, _)| open == name);
         self.active(name)?.write_all(bytes)
     }
 

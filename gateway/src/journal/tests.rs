@@ -205,7 +205,7 @@ fn a_checkpoint_that_is_not_understood_is_replaced_by_the_records_before_it() {
     for (understood, checkpoint, from) in
         [(&b"state before 5"[..], Some(&b"state before 5"[..]), 4), (b"nothing", None, 0)]
     {
-        let (_, recovery) = Journal::open_with(disk.clone(), SMALL, |bytes| bytes == understood).unwrap();
+        let (_, recovery) = Journal::open_with(disk.clone(), SMALL, None, |bytes| bytes == understood).unwrap();
         assert_eq!(recovery.checkpoint.as_deref(), checkpoint);
         assert_eq!(recovery.records, all[from..]);
     }

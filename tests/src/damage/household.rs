@@ -97,7 +97,7 @@ impl Household {
         let storage = FsStorage::open(dir).map_err(|error| format!("{error:?}"))?;
         let limits = JournalLimits { segment_bytes, ..config.journal };
         let (journal, recovery) =
-            Journal::open_with(storage, limits, understands_checkpoint).map_err(|error| format!("{error:?}"))?;
+            Journal::open_with(storage, limits, None, understands_checkpoint).map_err(|error| format!("{error:?}"))?;
         let damage = recovery.damage.clone();
         let recovered = Recovered::from(recovery);
         let mut engine_config = EngineConfig {

@@ -154,7 +154,7 @@ impl World {
         if std::mem::take(&mut at.booting) {
             at.boot_ms = self.now_ms;
         }
-        let opened = Journal::open_with(at.storage.clone(), limits(), understands_checkpoint);
+        let opened = Journal::open_with(at.storage.clone(), limits(), Some(at.boot), understands_checkpoint);
         let (journal, recovery) = match opened {
             Ok(opened) => opened,
             Err(error) => {
@@ -173,10 +173,8 @@ impl World {
                 Err(error) => self.watch.violated(Invariant::JournalVerifies, self.now_ms, home, format!("{error:?}")),
             }
         }
-        // What an unmended end holds may stand in the killed run's memory only.
-        let mended = recovery.unmended.is_none();
         let recovered = Recovered::from(recovery);
-        self.watch.recovered(home, &recovered, mended, self.now_ms);
+        self.watch.recovered(home, &recovered, self.now_ms);
         let incarnation = Incarnation(self.dice.throw());
         let now = at.clocks(self.now_ms);
         let (engine, mut commands) =

@@ -232,7 +232,7 @@ impl Watch {
     }
 
     /// A gateway starts with what its journal gave back.
-    pub(super) fn recovered(&mut self, home: usize, recovered: &Recovered, mended: bool, now_ms: u64) {
+    pub(super) fn recovered(&mut self, home: usize, recovered: &Recovered, now_ms: u64) {
         if self.homes[home].betrayed {
             // An older disk may know calls that are forgotten here.
             let found = recovered.records.iter().chain(&recovered.unwritten).chain(&recovered.reserved);
@@ -248,7 +248,9 @@ impl Watch {
         let in_reserve: BTreeSet<LocalKey> =
             recovered.unwritten.iter().chain(&recovered.reserved).map(Record::key).collect();
         for record in found() {
-            let durable = if in_reserve.contains(&record.key()) { recovered.reserve_held } else { mended };
+            // What the disk refused to sync may stand in the killed run's memory only.
+            let synced = recovered.doubtful_from.is_none_or(|from| record.seq < from);
+            let durable = if in_reserve.contains(&record.key()) { recovered.reserve_held } else { synced };
             if durable {
                 at.durable(record);
             }
@@ -256,6 +258,8 @@ impl Watch {
         let in_checkpoint = |key: &LocalKey| recovered.checkpoint.is_some() && key.seq < first;
         for (key, call) in &mut at.calls {
             call.resolved = call.resolved_durably;
+            // A checkpoint comes after the sync of all before it.
+            call.durable |= in_checkpoint(key) && call.committed_ms.is_none();
             if call.durable && !held.contains(key) && !in_checkpoint(key) {
                 lost.get_or_insert_with(|| format!("call {key} was synced and is gone"));
             }

@@ -142,8 +142,18 @@ impl FileBytes {
         let end = at + bytes.len();
         let durable = at.min(self.durable)..end.min(self.durable);
         if !durable.is_empty() {
-            self.covered.push((durable.start, self.content[durable].to_vec()));
+            let mut old = self.content[durable.clone()].to_vec();
+            for range in &self.dropped {
+                let (from, to) = (range.start.max(durable.start), range.end.min(durable.end));
+                if from < to {
+                    old[from - durable.start..to - durable.start].fill(0);
+                }
+            }
+            self.covered.push((durable.start, old));
         }
+        let dropped = std::mem::take(&mut self.dropped);
+        let around = |range: Range<usize>| [range.start..range.end.min(at), range.start.max(end)..range.end];
+        self.dropped = dropped.into_iter().flat_map(around).filter(|range| range.start < range.end).collect();
         // What is written once more has its own fate.
         self.uncovered.retain(|(from, old)| *from >= end || from + old.len() <= at);
         self.content[at..end].copy_from_slice(bytes);
@@ -182,7 +192,14 @@ impl FileBytes {
 
     /// Whether its durable part holds `bytes`; looked for from the end.
     pub fn holds_durably(&self, bytes: &[u8]) -> bool {
-        let whole = |at: usize| self.dropped.iter().all(|range| at + bytes.len() <= range.start || range.end <= at);
+        let differs = |at: usize, from: usize, old: &[u8]| {
+            let (start, end) = (at.max(from), (at + bytes.len()).min(from + old.len()));
+            start < end && bytes[start - at..end - at] != old[start - from..end - from]
+        };
+        let whole = |at: usize| {
+            let kept = self.dropped.iter().all(|range| at + bytes.len() <= range.start || range.end <= at);
+            kept && !self.covered.iter().chain(&self.uncovered).any(|(from, old)| differs(at, *from, old))
+        };
         self.content[..self.durable]
             .windows(bytes.len().max(1))
             .enumerate()
