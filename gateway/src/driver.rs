@@ -258,7 +258,7 @@ fn log(completion: &Completion) {
         | Completion::Written { .. }
         | Completion::WriteFailed
         | Completion::Reserved { .. }
-        | Completion::Retirable(_)
+        | Completion::Rolled { .. }
         | Completion::Loaded { .. }
         | Completion::LoadFailed
         | Completion::Polled(Ok(_))

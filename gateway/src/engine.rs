@@ -115,7 +115,7 @@ impl Engine {
             Completion::Written { through, segment_bytes } => self.written(now, through, segment_bytes, commands),
             Completion::WriteFailed => self.write_failed(now, commands),
             Completion::Reserved { held } => self.reserved(now, held, commands),
-            Completion::Retirable(segments) => self.retirable(now, segments),
+            Completion::Rolled { retirable } => self.rolled(now, retirable),
             Completion::Loaded { records, through_seq } => self.outbox.loaded(records, through_seq),
             Completion::LoadFailed => self.outbox.load_failed(now.uptime_ms),
             Completion::Sent { request, outcome } => self.sent(now, request, outcome, commands),

@@ -218,10 +218,7 @@ fn turn<S: Storage>(
         tracing::error!(error = %chain(&error), "no new segment could be begun; the old one goes on");
         return;
     }
-    let retirable = journal.retirable(low_water);
-    if !retirable.is_empty() {
-        let _ = completions.send(Completion::Retirable(retirable));
-    }
+    let _ = completions.send(Completion::Rolled { retirable: journal.retirable(low_water) });
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

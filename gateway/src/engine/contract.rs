@@ -230,8 +230,11 @@ pub enum Completion {
         /// Sequences.
         held: Vec<u64>,
     },
-    /// These segments may leave the journal, once records that attest it are written.
-    Retirable(Vec<SegmentRetired>),
+    /// A segment has begun, with the checkpoint that was asked for.
+    Rolled {
+        /// Old ones that could go now.
+        retirable: Vec<SegmentRetired>,
+    },
     /// Records were read back.
     Loaded {
         /// The records.

@@ -24,12 +24,15 @@ pub(super) struct Reserve {
     /// The last sequence sealed when it was asked last: a newer emergency asks again at once.
     asked_through: u64,
     retry_ms: u64,
+    /// What the journal should have and only the reserve has: it stays until a checkpoint is written, which
+    /// keeps what follows from it.
+    pub only: BTreeSet<u64>,
 }
 
 impl Reserve {
     /// A reserve that was found to hold these.
-    pub fn holding(held: BTreeSet<u64>) -> Self {
-        Self { held, ..Self::default() }
+    pub fn holding(held: BTreeSet<u64>, only: BTreeSet<u64>) -> Self {
+        Self { held, only, ..Self::default() }
     }
 
     /// Whether a request is under way.
@@ -68,7 +71,8 @@ impl Engine {
         });
         let through = self.in_doubt.iter().map(|record| record.seq).find(|seq| self.is_in_doubt(*seq));
         let through = through.map_or_else(|| self.first_unsafe_seq() - 1, |seq| seq - 1);
-        self.in_doubt.retain(|record| !self.outbox.is_received(record.seq));
+        let only = &self.reserve.only;
+        self.in_doubt.retain(|record| !self.outbox.is_received(record.seq) || only.contains(&record.seq));
         self.handle(now, None, &Input::Synced(through), commands);
     }
 

@@ -87,11 +87,10 @@ impl Engine {
             disk_failed: recovered.doubtful_from.is_some(),
             in_doubt,
             records_presses: true,
-            reserve: Reserve::holding(held),
+            reserve: Reserve::holding(held, recovered.only_reserved.iter().copied().collect()),
             upkeep: Upkeep::default(),
             boot: now.boot,
             certificate_refused: false,
-            // A checkpoint then keeps what follows from them.
             roll_due: !recovered.only_reserved.is_empty(),
             waiting: VecDeque::new(),
             delivered_due_ms: None,
@@ -101,6 +100,9 @@ impl Engine {
         // They overtake the backlog that is read back; what stands in it too is the same record.
         for record in recovered.reserved.into_iter().filter(undelivered) {
             engine.outbox.offer_unwritten(Arc::new(record));
+        }
+        for record in engine.in_doubt.iter().filter(|record| undelivered(record)) {
+            engine.outbox.offer_unwritten(Arc::clone(record));
         }
         engine.outbox.known_received(&recovered.received);
         engine.take_in(now, recovered.unwritten);

@@ -18,8 +18,11 @@ pub(super) struct Upkeep {
 }
 
 impl Engine {
-    /// The journal could let these go: a record attests each, and only then they do.
-    pub(super) fn retirable(&mut self, now: &Now, segments: Vec<SegmentRetired>) {
+    /// A segment has begun, whose checkpoint keeps what follows from all before it. The journal could let these
+    /// go: a record attests each, and only then they do.
+    pub(super) fn rolled(&mut self, now: &Now, segments: Vec<SegmentRetired>) {
+        self.roll_due = false;
+        self.reserve.only.clear();
         let known = self.upkeep.attested.map_or(0, |(segment, _)| segment).max(self.upkeep.retired);
         for retired in segments.into_iter().filter(|retired| retired.segment > known) {
             let segment = retired.segment;

@@ -9,7 +9,7 @@ impl Engine {
         for record in writing.records {
             self.outbox.offer(record);
         }
-        self.roll_due = segment_bytes >= self.limits.segment_bytes;
+        self.roll_due = segment_bytes >= self.limits.segment_bytes || !self.reserve.only.is_empty();
         self.write_retry_ms = 0;
         self.disk_failed = false;
         self.tell_recorded(now, true, commands);

@@ -6,8 +6,9 @@ mod reserve;
 use proptest::prelude::*;
 use protocol::ids::Incarnation;
 use protocol::observation::{Kind, Reading};
-use protocol::record::{Body, ChainHead, Observed, Stamp};
+use protocol::record::{Body, ChainHead, Observed, SegmentFate, Stamp};
 
+use super::catalog::aside_name;
 use super::sim_storage::{CrashModel, DiskOp, SimStorage};
 use super::*;
 

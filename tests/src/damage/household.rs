@@ -196,7 +196,7 @@ impl Household {
                     if let Some(checkpoint) = roll {
                         // As the journal's thread does it: what cannot be rolled or retired goes on.
                         if self.journal.roll(&checkpoint).is_ok() {
-                            self.inbox.push_back(Completion::Retirable(self.journal.retirable(low_water)));
+                            self.inbox.push_back(Completion::Rolled { retirable: self.journal.retirable(low_water) });
                         }
                     }
                 }

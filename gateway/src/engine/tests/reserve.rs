@@ -154,7 +154,7 @@ fn a_segment_goes_only_when_the_record_that_attests_it_is_on_disk() {
         fate: SegmentFate::Deleted,
     };
     let go = |commands: &[Command]| commands.contains(&Command::Retire { through_segment: 3 });
-    let commands = rig.engine.step(&rig.now, Completion::Retirable(vec![retired.clone()]));
+    let commands = rig.engine.step(&rig.now, Completion::Rolled { retirable: vec![retired.clone()] });
     assert!(!go(&commands));
     rig.now.uptime_ms += EngineLimits::default().linger_ms;
     let commands = rig.engine.step(&rig.now, Completion::Woken);
@@ -167,6 +167,43 @@ fn a_segment_goes_only_when_the_record_that_attests_it_is_on_disk() {
     assert!(go(&commands));
     // Offered again, as after a start, it is attested once.
     let before = rig.engine.counters().records;
-    rig.step(Completion::Retirable(vec![retired]));
+    rig.step(Completion::Rolled { retirable: vec![retired] });
     assert_eq!(rig.engine.counters().records, before);
+}
+
+/// A home that was killed while its disk failed: its press was read back, and the disk does not sync it.
+fn in_doubt() -> (Rig, u64, Vec<(u64, Vec<Arc<Record>>)>) {
+    let mut rig = Rig::fresh();
+    let press = rig.message("zigbee2mqtt/sos", PRESS, Some(1), false);
+    rig.step(press);
+    let records = rig.journal.clone();
+    let press = records.iter().find(|record| is_emergency(record)).unwrap().seq;
+    let last = records.last().unwrap().clone();
+    let recovered =
+        Recovered { last_seq: last.seq, hash: last.hash, records, doubtful_from: Some(1), ..Recovered::default() };
+    let now = Now { boot: 1, uptime_ms: 10_000, wall_ms: 0 };
+    let (engine, commands) = Engine::start(config(), recovered, Incarnation(9), &now, 1);
+    assert_eq!(seqs(&reserve(&commands).expect("the reserve is asked at once")), [press]);
+    (Rig { engine, now, journal: Vec::new(), token: 0 }, press, sent(&commands))
+}
+
+#[test]
+fn a_press_in_doubt_is_acknowledged_only_when_the_reserve_or_the_centre_has_it() {
+    let (mut rig, press, _) = in_doubt();
+    let again = rig.message("zigbee2mqtt/sos", PRESS, Some(1), true);
+    assert_eq!(answers(&rig.engine.step(&rig.now, again)), []);
+    let commands = rig.engine.step(&rig.now, Completion::Reserved { held: vec![press] });
+    assert_eq!(answers(&commands), [Verdict::Acknowledge]);
+
+    let (mut rig, _, sends) = in_doubt();
+    let again = rig.message("zigbee2mqtt/sos", PRESS, Some(1), true);
+    let _ = rig.engine.step(&rig.now, again);
+    // The journal takes records again; what it had before is no safer for that.
+    let through = rig.engine.chain.next_seq - 1;
+    let commands = rig.engine.step(&rig.now, Completion::Written { through, segment_bytes: 0 });
+    assert_eq!((answers(&commands), told(&commands)), (vec![], vec![]));
+    let (request, records) = &sends[0];
+    let commands = rig.engine.step(&rig.now, Completion::Sent { request: *request, outcome: Ok(receipts(records)) });
+    assert_eq!(answers(&commands), [Verdict::Acknowledge]);
+    assert_eq!(rig.engine.unwritten_emergencies().count(), 0);
 }

@@ -207,3 +207,61 @@ fn records_that_a_killed_run_left_unsynced_are_durable_once_the_next_run_has_rea
     disk.crash(CrashModel::None, 0);
     assert_eq!(open(&disk).1.records, recovery.records);
 }
+
+#[test]
+fn what_a_failed_sync_dropped_is_written_over_in_the_same_boot_and_left_alone_after_a_power_cut() {
+    for (boot, kept) in [(Some(7), 2), (None, 2), (Some(8), 1)] {
+        let mut disk = SimStorage::new();
+        let (mut journal, recovery) = open(&disk);
+        let all = Pen::at(&recovery).records(2);
+        journal.write(&all[..1]).unwrap();
+        disk.fail(DiskOp::Sync, 1);
+        assert!(journal.write(&all[1..]).is_err());
+        drop(journal);
+        // The kernel gives what no disk has, and its next sync succeeds.
+        let (_, recovery) = Journal::open_with(disk.clone(), SMALL, boot, |_| true).unwrap();
+        assert_eq!((recovery.records, recovery.doubtful_from), (all.clone(), None));
+        disk.crash(CrashModel::None, 0);
+        assert_eq!(open(&disk).1.records, all[..kept], "{boot:?}");
+    }
+}
+
+#[test]
+fn what_the_disk_refuses_to_sync_at_start_is_in_doubt_and_never_built_upon() {
+    let mut disk = SimStorage::new();
+    let (mut journal, recovery) = open(&disk);
+    let mut pen = Pen::at(&recovery);
+    let mut all = pen.records(2);
+    journal.write(&all[..1]).unwrap();
+    disk.fail(DiskOp::Sync, 3);
+    assert!(journal.write(&all[1..]).is_err());
+    drop(journal);
+    let (mut journal, recovery) = Journal::open_with(disk.clone(), SMALL, Some(7), |_| true).unwrap();
+    assert_eq!((&recovery.records, recovery.doubtful_from), (&all, Some(1)));
+    assert!(recovery.unmended.is_some());
+    all.extend(pen.records(1));
+    assert!(journal.write(&all[2..]).is_err(), "the disk refuses once more");
+    journal.write(&all[2..]).unwrap();
+    disk.crash(CrashModel::None, 0);
+    let (_, recovery) = open(&disk);
+    assert_eq!((recovery.records, recovery.damage), (all, vec![]));
+}
+
+#[test]
+fn the_file_of_a_failed_attempt_to_begin_a_segment_is_no_damage() {
+    let mut disk = SimStorage::new();
+    let (mut journal, recovery) = open(&disk);
+    let mut pen = Pen::at(&recovery);
+    let mut all = pen.records(1);
+    journal.write(&all).unwrap();
+    disk.fail(DiskOp::Append, 1);
+    disk.fail(DiskOp::Remove, 1);
+    assert!(journal.roll(b"state").is_err());
+    all.extend(pen.records(1));
+    journal.write(&all[1..]).unwrap();
+    assert!(disk.list().unwrap().contains(&segment_name(2)), "half a header stands there");
+    let (_, recovery) = open(&disk);
+    assert_eq!((recovery.records, recovery.damage), (all, vec![]));
+    assert!(!disk.list().unwrap().contains(&segment_name(2)));
+    assert!(verify(&disk).unwrap().is_whole());
+}

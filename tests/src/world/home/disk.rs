@@ -76,9 +76,7 @@ impl World {
                     // As the journal's thread does it: the new segment begins after the answer was given.
                     if process.journal.roll(&checkpoint).is_ok() {
                         let retirable = process.journal.retirable(low_water);
-                        if !retirable.is_empty() {
-                            at.inbox.push_back(Completion::Retirable(retirable));
-                        }
+                        at.inbox.push_back(Completion::Rolled { retirable });
                     } else {
                         // Half a header may stand there that the disk did not let go of.
                         at.unconfirmed = true;

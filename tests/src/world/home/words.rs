@@ -35,7 +35,7 @@ pub(super) fn brief(completion: &Completion) -> String {
         | Completion::Written { .. }
         | Completion::WriteFailed
         | Completion::Reserved { .. }
-        | Completion::Retirable(_)
+        | Completion::Rolled { .. }
         | Completion::LoadFailed
         | Completion::Told { .. }
         | Completion::TestAsked { .. }
