@@ -207,6 +207,11 @@ fn judge(workload: Workload, truth: &Truth, records: &[Record], outcome: &mut Ou
     for press in &truth.pressed {
         let on_disk = on_disk.get(press).unwrap_or(&none);
         let at_centre = at_centre.get(press).unwrap_or(&none);
+        // What the centre has excuses only a journal that could not take it, or has retired it.
+        let may_be_elsewhere = matches!(workload, Workload::RollAndRetire | Workload::DiskFull);
+        if on_disk.is_empty() && !at_centre.is_empty() && !may_be_elsewhere {
+            outcome.violations.push(Violation::Lost(*press));
+        }
         match on_disk.union(at_centre).count() {
             // Sent to the centre since the cut, it may be retired already: the centre's orders tell.
             0 if outcome.with_centre => {}
