@@ -61,8 +61,11 @@ fn worlds_with_many_faults_hold() {
 
 #[test]
 fn seeds_that_once_found_something_hold() {
-    for (seed, faults) in [(16, Faults::Some), (0, Faults::Many), (11, Faults::Many), (2, Faults::Many)] {
-        holds(seed, faults);
+    for seed in [5, 16, 161, 179, 192] {
+        holds(seed, Faults::Some);
+    }
+    for seed in [0, 2, 11, 206, 278] {
+        holds(seed, Faults::Many);
     }
 }
 

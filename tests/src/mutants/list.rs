@@ -12,8 +12,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a press is acknowledged before its sync",
         file: "gateway/src/engine/waiting.rs",
-        old: "        let is_safe = seq < self.first_unsafe_seq() || elsewhere;",
-        new: "        let is_safe = seq < u64::MAX || elsewhere;",
+        old: "        let is_safe = seq < self.first_unsafe_seq() && !in_doubt || elsewhere;",
+        new: "        let is_safe = seq < u64::MAX && !in_doubt || elsewhere;",
         caught_by: &[AcknowledgedIsSafe],
     },
     Mutant {
@@ -22,6 +22,20 @@ pub const MUTANTS: &[Mutant] = &[
         old: "            let is_safe = waiting.emergency.is_none_or(|seq| self.is_safe_elsewhere(seq));",
         new: "            let is_safe = true;",
         caught_by: &[AcknowledgedIsSafe],
+    },
+    Mutant {
+        name: "a press in doubt is acknowledged when it is said again",
+        file: "gateway/src/engine/waiting.rs",
+        old: "        let in_doubt = emergency.is_some_and(|seq| self.is_in_doubt(seq));",
+        new: "        let in_doubt = false;",
+        caught_by: &[AcknowledgedIsSafe],
+    },
+    Mutant {
+        name: "what a failed sync dropped is believed after a restart",
+        file: "gateway/src/journal/recovery.rs",
+        old: "    if of_this_boot && journal.tail == Tail::Doubtful {",
+        new: "    if of_this_boot && journal.tail == Tail::Closed {",
+        caught_by: &[SyncedSurvives, AcknowledgedIsSafe, JournalVerifies, LampNeverAhead],
     },
     Mutant {
         name: "a hazard that goes on is acknowledged before it is safe",

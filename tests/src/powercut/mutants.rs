@@ -51,7 +51,7 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: "a press is acknowledged before its record is synced",
         changes: &[Change {
             place: "gateway/src/engine",
-            old: "        let is_safe = seq < self.first_unsafe_seq() || elsewhere;",
+            old: "        let is_safe = seq < self.first_unsafe_seq() && !in_doubt || elsewhere;",
             new: "        let is_safe = seq < u64::MAX || elsewhere;",
         }],
         workload: Workload::SosUnderTelemetry,
@@ -115,7 +115,7 @@ pub const MUTANTS: &[Mutant] = &[
         name: "retired-undelivered",
         breaks: "old segments go although the centre has not received what is in them",
         changes: &[Change {
-            place: "gateway/src/journal/mod.rs",
+            place: "gateway/src/journal/retirement.rs",
             old: "        if last_seq > delivered_low_water || !(too_old",
             new: "        if last_seq.min(delivered_low_water) > delivered_low_water || !(too_old",
         }],
