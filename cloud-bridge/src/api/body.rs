@@ -69,6 +69,9 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Asked<T> {
     }
 }
 
+/// The greatest place or version there can be: the database counts in signed 64-bit integers.
+pub(super) const PLACE_MAX: u64 = i64::MAX as u64;
+
 /// A number of the query that must lie in a range; `default` where it is left out.
 pub(super) fn within(
     name: &'static str,

@@ -10,7 +10,7 @@ use protocol::downlink::{DOWNLINK_WAIT_SECS_MAX, DownlinkAnswer, LEASE_SECS};
 use serde::Deserialize;
 
 use super::access::AsGateway;
-use super::body::{Asked, within};
+use super::body::{Asked, PLACE_MAX, within};
 use super::problem::ApiError;
 use super::{App, schema};
 use crate::centre::Progress;
@@ -47,6 +47,7 @@ pub(super) async fn downlink(
     Asked(DownlinkQuery { after, wait }): Asked<DownlinkQuery>,
 ) -> Result<Json<DownlinkAnswer>, ApiError> {
     let wait = within("wait", wait, 0..=ASKED_SECS_MAX, 0)?;
+    let after = after.map(|after| within("after", Some(after), 0..=PLACE_MAX, 0)).transpose()?;
     app.heard(&gateway).await;
     let mut home = app.0.outlet.home(&gateway);
     if home.borrow_and_update().is_none() {

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::access::FeedReader;
-use super::body::{Asked, within};
+use super::body::{Asked, PLACE_MAX, within};
 use super::problem::ApiError;
 use super::{App, schema};
 use crate::outlet::Published;
@@ -51,7 +51,7 @@ pub(super) async fn feed(
     _reader: FeedReader,
     Asked(FeedQuery { after, limit, wait }): Asked<FeedQuery>,
 ) -> Result<Response, ApiError> {
-    let after = after.unwrap_or(0);
+    let after = within("after", after, 0..=PLACE_MAX, 0)?;
     let limit = within("limit", limit, 1..=LIMIT_MAX, LIMIT_MAX)? as usize;
     let wait = Duration::from_secs(within("wait", wait, 0..=WAIT_SECS_MAX, 0)?);
     let mut head = app.0.outlet.head();

@@ -209,6 +209,8 @@ async fn every_error_is_a_problem_detail() {
         (413, "too-large", json_body(post("/v1/uplink", HOME), std::str::from_utf8(&too_many).unwrap())),
         (415, "not-json", post("/v1/uplink", HOME).body("{}")),
         (400, "malformed", world.request(Method::GET, "/v1/feed?after=now", WANG)),
+        (400, "malformed", world.request(Method::GET, "/v1/feed?after=9223372036854775808", WANG)),
+        (400, "malformed", world.request(Method::GET, "/v1/downlink?after=9223372036854775808", HOME)),
         (400, "malformed", world.request(Method::GET, "/v1/work-orders?state=sleeping", WANG)),
         (410, "feed-gone", world.request(Method::GET, "/v1/feed?after=99", WANG)),
         (422, "unprocessable", json_body(post(&format!("{order}/close"), WANG), "{\"cod\":\"test\"}")),

@@ -132,8 +132,7 @@ impl Checker {
                 gateway.kill();
                 let records = read(mounted.dir(), &mut outcome)?;
                 judge(workload, &truth, &records, &mut outcome);
-                let presses = truth.pressed.len() + outcome.recounted;
-                if with_centre && let Err(why) = and_held(sent, self.centre.holds(presses)).await {
+                if with_centre && let Err(why) = and_held(sent, self.centre.holds(truth.pressed.len())).await {
                     outcome.violations.push(Violation::AtCentre(why));
                 }
             }
