@@ -24,7 +24,7 @@ const CONTROL_CUTS: usize = 40;
 const LEGEND: &str =
     "cuts; of them followed to the real centre; cuts with a promised press lost, with a press doubled, without a start,
 with a disk beyond mounting, with a press said again and not acknowledged, with wrong work orders: all six must be 0.
-Counted only: ext4 needed e2fsck to be mounted; start-up named damage; presses counted twice for a full disk.";
+Counted only: ext4 needed e2fsck to be mounted; start-up named damage; presses recorded twice for a full disk, which the centre counts once.";
 
 /// Cuts under one mutant, at most.
 const MUTANT_CUTS: usize = 300;

@@ -14,13 +14,16 @@ use super::enclosure::found;
 /// How often a disk in use is asked for again, 5 ms apart.
 const UNMOUNT_TRIES: u32 = 1_000;
 
+/// Blocks of a group: so few that this small disk has a second copy of its superblock, as every card has.
+const GROUP_BLOCKS: &str = "2048";
+
 /// Makes an empty ext4 of so many bytes, as on a card: blocks of 4 KiB, a journal, nothing left for later.
 ///
 /// # Errors
 /// When mkfs fails.
 pub fn make(path: &Path, bytes: u64) -> anyhow::Result<()> {
     File::create(path).and_then(|file| file.set_len(bytes)).with_context(|| format!("no {}", path.display()))?;
-    let options = ["-q", "-F", "-b", "4096", "-m", "0", "-N", "256"];
+    let options = ["-q", "-F", "-b", "4096", "-g", GROUP_BLOCKS, "-m", "0", "-N", "256"];
     let done = run("mkfs.ext4", &options, &["-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard"], path)?;
     if done.status.success() { Ok(()) } else { bail!("mkfs.ext4: {}", words(&done)) }
 }
@@ -48,11 +51,17 @@ pub fn write_image(path: &Path, image: &[u8]) -> anyhow::Result<()> {
 /// When it cannot be repaired.
 pub fn repair(path: &Path) -> anyhow::Result<()> {
     let done = run("e2fsck", &["-f", "-y"], &[], path)?;
-    // 0: nothing found; 1: repaired; 2: repaired, boot again.
-    match done.status.code() {
-        Some(0..=2) => Ok(()),
-        _ => bail!("e2fsck: {}", words(&done)),
+    if is_repaired(&done) {
+        return Ok(());
     }
+    // A torn superblock: e2fsck finds the copy of a disk of the usual geometry itself, this one's it is told.
+    let done = run("e2fsck", &["-f", "-y", "-b", GROUP_BLOCKS, "-B", "4096"], &[], path)?;
+    if is_repaired(&done) { Ok(()) } else { bail!("e2fsck: {}", words(&done)) }
+}
+
+/// 0: nothing found; 1: repaired; 2: repaired, boot again.
+fn is_repaired(done: &Output) -> bool {
+    matches!(done.status.code(), Some(0..=2))
 }
 
 fn run(name: &str, options: &[&str], more: &[&str], path: &Path) -> anyhow::Result<Output> {

@@ -167,7 +167,9 @@ async fn permit_join_opens_the_network_shows_who_joins_and_how_to_configure_it()
         "exposes": [{"name": "action", "property": "action", "type": "enum", "access": 1, "values": ["emergency"]}]});
     let event = |kind: &str, more: Value| {
         let mut data = json!({"friendly_name": "0x00124b0000000001", "ieee_address": "0x00124b0000000001"});
-        data.as_object_mut().zip(more.as_object()).map(|(data, more)| data.extend(more.clone()));
+        if let (Some(data), Some(more)) = (data.as_object_mut(), more.as_object()) {
+            data.extend(more.clone());
+        }
         Publication::json("zigbee2mqtt/bridge/event", &json!({"type": kind, "data": data}))
     };
     say(

@@ -32,7 +32,7 @@ impl Label {
             Value::Bool(false) => Says::No,
             Value::String(word) if matches!(word.as_str(), "open" | "low" | "online") => Says::Yes,
             Value::String(_) => Says::No,
-            _ => Says::Amount,
+            Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => Says::Amount,
         };
         Some(Self(kind, says))
     }
@@ -286,7 +286,7 @@ fn word(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
-        other => other.to_string(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     }
 }
 
