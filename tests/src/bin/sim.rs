@@ -49,8 +49,13 @@ struct Cli {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum HowMuch {
+    /// Nothing.
     None,
+    /// About one thing a home and day: for long lives.
+    Few,
+    /// A few things a home and day.
     Some,
+    /// Something every few minutes.
     Many,
 }
 
@@ -58,6 +63,7 @@ impl HowMuch {
     fn word(self) -> &'static str {
         match self {
             Self::None => "none",
+            Self::Few => "few",
             Self::Some => "some",
             Self::Many => "many",
         }
@@ -76,6 +82,7 @@ impl Cli {
     fn world(&self, seed: u64, detail: Detail) -> WorldConfig {
         let faults = match self.faults {
             Some(HowMuch::None) => Faults::None,
+            Some(HowMuch::Few) => Faults::Few,
             Some(HowMuch::Some) => Faults::Some,
             Some(HowMuch::Many) => Faults::Many,
             None if seed % 8 == 7 => Faults::None,

@@ -12,6 +12,8 @@ use super::{Due, HOUR_MS, World};
 pub enum Faults {
     /// Nothing.
     None,
+    /// About one thing a day.
+    Few,
     /// A few things a day.
     Some,
     /// Something every few minutes.
@@ -65,6 +67,7 @@ impl World {
     pub(super) fn mean_gap_ms(&self) -> u64 {
         match self.config.faults {
             Faults::None => u64::MAX / 4,
+            Faults::Few => 24 * HOUR_MS / self.config.homes.max(1) as u64,
             Faults::Some => 3 * HOUR_MS / self.config.homes.max(1) as u64,
             Faults::Many => HOUR_MS / 4 / self.config.homes.max(1) as u64,
         }

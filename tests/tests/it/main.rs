@@ -9,6 +9,7 @@ mod command_line;
 mod device_list;
 mod devices;
 mod external_broker;
+mod history;
 mod home;
 mod hostile_bytes;
 mod rights;
