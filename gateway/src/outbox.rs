@@ -34,6 +34,9 @@ const URGENT_REQUESTS_MAX: usize = 4;
 /// Most emergency requests under way at once, new presses included.
 const FRESH_REQUESTS_MAX: usize = 16;
 
+/// Most refusals remembered; a further one counts as received, for it is asked for no more either.
+const REFUSED_MAX: usize = 1_024;
+
 /// Times of the uplink, milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutboxTimes {
@@ -107,6 +110,8 @@ pub struct Outbox {
     loading: Loading,
     load_retry_ms: u64,
     received: BTreeSet<u64>,
+    /// Records that the centre refused: not asked again, and not there.
+    refused: BTreeSet<u64>,
     last_seq: u64,
     in_flight: BTreeMap<u64, Request>,
     next_request: u64,
@@ -135,6 +140,7 @@ impl Outbox {
             loading: Loading::No,
             load_retry_ms: 0,
             received: delivered.above.iter().copied().collect(),
+            refused: BTreeSet::new(),
             last_seq,
             in_flight: BTreeMap::new(),
             next_request: 1,
@@ -283,8 +289,11 @@ impl Outbox {
         let stored = answer.receipts.iter().map(|receipt| (receipt.key, Some(receipt.hash)));
         let refused = answer.refused.iter().map(|refusal| (refusal.key, None));
         for (key, hash) in stored.chain(refused) {
-            if self.settle(key.seq, key.incarnation.0, hash) && hash.is_some() {
+            let is_settled = self.settle(key.seq, key.incarnation.0, hash);
+            if is_settled && hash.is_some() {
                 newly.push(key.seq);
+            } else if is_settled && self.refused.len() < REFUSED_MAX {
+                self.refused.insert(key.seq);
             }
         }
         let span = self.in_flight.get(&request).map(|request| request.first_seq..=request.last_seq);
@@ -424,7 +433,7 @@ impl Outbox {
 
     /// Whether the centre holds a record; known for all that came after the last [`Outbox::delivered`].
     pub fn is_received(&self, seq: u64) -> bool {
-        self.received.contains(&seq) || seq <= self.low_water()
+        !self.refused.contains(&seq) && (self.received.contains(&seq) || seq <= self.low_water())
     }
 
     /// Index of the path that answered last.

@@ -89,7 +89,7 @@ pub enum Reading {
     Percent(u8),
     /// A battery is low.
     Low,
-    /// A battery is not low.
+    /// A battery is not low; of a suspected fall, the person is seen upright.
     Normal,
     /// A device or bridge is reachable.
     Online,

@@ -28,6 +28,11 @@ fn clears(kind: Kind) -> Option<Statement> {
     Some(Statement { kind, reading: Reading::Clear, in_passing: true })
 }
 
+/// Whoever was suspected to have fallen is seen upright; a sensor that only no longer says so has not seen that.
+fn stands() -> Option<Statement> {
+    Some(Statement { kind: Kind::FallWarning, reading: Reading::Normal, in_passing: true })
+}
+
 fn one(kind: Kind, reading: Option<Reading>) -> Statements {
     [reading.map(|reading| Statement { kind, reading, in_passing: false }), None, None, None]
 }
@@ -120,10 +125,12 @@ fn posture(word: &str) -> Statements {
         [states(Kind::FallWarning, Reading::Active), present, clears(Kind::Fall), clears(Kind::Bed)]
     } else if has_word(word, &["bed"]) {
         [states(Kind::Bed, Reading::Active), present, clears(Kind::Fall), clears(Kind::FallWarning)]
+    } else if has_word(word, &["standing", "walking"]) {
+        [present, clears(Kind::Bed), clears(Kind::Fall), stands()]
     } else if has_word(word, &["unoccupied", "none", "absent", "nobody"]) {
         let absent = states(Kind::Presence, Reading::Clear);
         [absent, clears(Kind::Bed), clears(Kind::Fall), clears(Kind::FallWarning)]
-    } else if has_word(word, &["occupied", "sitting", "standing", "walking", "lying", "moving"]) {
+    } else if has_word(word, &["occupied", "sitting", "lying", "moving"]) {
         [present, clears(Kind::Bed), clears(Kind::Fall), clears(Kind::FallWarning)]
     } else {
         NOTHING

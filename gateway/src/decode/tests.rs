@@ -501,6 +501,28 @@ fn a_fall_radar_tells_posture_bed_warning_and_fall_from_one_key() {
 }
 
 #[test]
+fn only_a_person_seen_upright_undoes_a_low_posture_whatever_was_said_between() {
+    let status =
+        words("status", &["unoccupied", "occupied", "sitting", "standing", "on_the_bed", "low_posture", "falling"]);
+    let mut ear = Ear::open().listed(&[("radar", "Fall detector", json!([status]))]);
+    for status in
+        ["standing", "low_posture", "sitting", "unoccupied", "standing", "standing", "low_posture", "standing"]
+    {
+        ear.hear("zigbee2mqtt/radar", json!({"status": status}));
+    }
+    ear.said(expect![[r#"
+        Presence Active by radar.status NEW
+        FallWarning Active by radar.status NEW; Presence Active by radar.status
+        FallWarning Clear by radar.status NEW; Presence Active by radar.status
+        Presence Clear by radar.status NEW
+        FallWarning Normal by radar.status NEW; Presence Active by radar.status NEW
+        Presence Active by radar.status
+        FallWarning Active by radar.status NEW; Presence Active by radar.status
+        FallWarning Normal by radar.status NEW; Presence Active by radar.status
+    "#]]);
+}
+
+#[test]
 fn a_fall_warning_is_no_fall_and_an_unknown_word_is_neither() {
     let mut ear = Ear::open();
     for status in ["none", "maybe_fall", "fall", "fall_warning", "unknown", "normal"] {

@@ -109,7 +109,7 @@ pub struct Recovered {
     pub gaps: Vec<MissingRecords>,
     /// Which of the unwritten ones the centre is known to hold.
     pub received: Vec<u64>,
-    /// From this sequence on the records are not known to be durable, whatever the journal says later.
+    /// From this sequence on the records are not known to be durable before the first write succeeds.
     pub doubtful_from: Option<u64>,
     /// Records that the journal should have and only the reserve has.
     pub only_reserved: Vec<u64>,

@@ -83,7 +83,8 @@ impl Engine {
     pub(super) fn redelivered(&self, now: &Now, delivery: &Delivery) -> Option<u64> {
         let found = self.deliveries.find(&self.stamp(now), self.started_ms, delivery)?;
         // What is not safe yet was never acknowledged: its sender can only be saying it again.
-        let never_acknowledged = found.seq >= self.first_unsafe_seq();
+        let in_doubt = self.in_doubt.iter().any(|record| record.delivery.as_ref() == Some(delivery));
+        let never_acknowledged = found.seq >= self.first_unsafe_seq() || in_doubt;
         let known = !found.late && (!found.raised || self.home.alarm_open());
         (never_acknowledged || known).then_some(found.seq)
     }

@@ -111,7 +111,8 @@ impl Engine {
         if self.reserve.asked_ms.is_some() {
             return;
         }
-        let fresh = self.disk_failed && self.unsafe_emergency().is_some_and(|seq| seq > self.reserve.asked_through);
+        let is_new = |seq: u64| seq > self.reserve.asked_through && !self.is_safe_elsewhere(seq);
+        let fresh = self.disk_failed && self.unwritten_emergencies().any(|record| is_new(record.seq));
         if now.uptime_ms < self.reserve.retry_ms && !fresh {
             return;
         }

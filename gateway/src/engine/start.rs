@@ -110,7 +110,7 @@ impl Engine {
         engine.record(now, None, Body::Started(started));
         engine.pending_urgent = true;
         engine.name_gaps(now, recovered.gaps);
-        engine.handle(now, None, &Input::Started, &mut commands);
+        engine.handle(now, None, &Input::Started { unsafe_from: engine.unsafe_emergency() }, &mut commands);
         engine.pump(now, &mut commands);
         (engine, commands)
     }

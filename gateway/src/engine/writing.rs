@@ -12,6 +12,8 @@ impl Engine {
         self.roll_due = segment_bytes >= self.limits.segment_bytes || !self.reserve.only.is_empty();
         self.write_retry_ms = 0;
         self.disk_failed = false;
+        // Before it writes, the journal has made durable what it found.
+        self.in_doubt.retain(|record| self.reserve.only.contains(&record.seq));
         self.tell_recorded(now, true, commands);
         self.let_go_written(through, commands);
         self.retire_attested(commands);

@@ -66,7 +66,10 @@ pub enum Input<'a> {
     /// An installer is asked to press this device now.
     TestAsked(&'a str),
     /// The program started; everything known was applied before.
-    Started,
+    Started {
+        /// The first record of it that is not known to be durable; none where all is.
+        unsafe_from: Option<u64>,
+    },
     /// A deadline may have passed.
     Woken,
 }

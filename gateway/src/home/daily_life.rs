@@ -217,6 +217,11 @@ impl DailyLife {
         }
     }
 
+    /// Whether a caregiver is known to be there.
+    pub fn caregiver_present(&self) -> bool {
+        self.caregiver.is_present()
+    }
+
     /// Folds a check-in or check-out.
     pub fn visited(&mut self, at: &Stamp, visit: &VisitRecord) {
         let was = self.caregiver.is_present();
@@ -321,7 +326,7 @@ impl DailyLifeRules {
 }
 
 impl Holiday {
-    fn covers(&self, day: i64) -> bool {
+    pub(super) fn covers(&self, day: i64) -> bool {
         (self.first_day..=self.last_day).contains(&day)
     }
 }

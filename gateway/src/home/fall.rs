@@ -125,8 +125,9 @@ impl Falls {
         }
     }
 
-    /// Folds an observation: suspected falls begin and are cleared, stillness is broken.
-    pub fn observed(&mut self, record: &Record, observed: &Observed, rules: &FallRules) {
+    /// Folds an observation: suspected falls begin and are cleared, stillness is broken. While a caregiver is
+    /// there, motion tells nothing of the elder.
+    pub fn observed(&mut self, record: &Record, observed: &Observed, caregiver_present: bool, rules: &FallRules) {
         let active = observed.value == Reading::Active;
         match observed.kind {
             Kind::FallWarning if active => {
@@ -136,18 +137,19 @@ impl Falls {
                     room: observed.room.clone(),
                 });
             }
-            // The sensor itself says the person stands again.
-            Kind::FallWarning => {
+            // The sensor sees the person upright; that it says the suspicion no longer, or sees nobody, is not that.
+            Kind::FallWarning if observed.value == Reading::Normal => {
                 self.watches.remove(&observed.device);
             }
             Kind::Bed if active => self.watches.clear(),
             // Writhing is motion too: only motion surely in another room clears.
-            Kind::Motion if active => {
+            Kind::Motion if active && !caregiver_present => {
                 let elsewhere =
                     |watch: &Watch| watch.room.is_some() && observed.room.is_some() && watch.room != observed.room;
                 self.watches.retain(|_, watch| !elsewhere(watch));
             }
             Kind::Fall
+            | Kind::FallWarning
             | Kind::Bed
             | Kind::Motion
             | Kind::Sos
@@ -171,7 +173,7 @@ impl Falls {
             let fell_in = last.pre_alarm.room.as_ref();
             let elsewhere = fell_in.is_some() && observed.room.is_some() && fell_in != observed.room.as_ref();
             let moves = matches!(observed.kind, Kind::Motion | Kind::Bed);
-            last.moved |= active && (moves || (observed.kind == Kind::Presence && elsewhere));
+            last.moved |= active && !caregiver_present && (moves || (observed.kind == Kind::Presence && elsewhere));
             if last.moved && elapsed_ms(&record.at, &last.at).is_none_or(|ms| ms > rules.second_fall_ms) {
                 self.follow_up = None;
             }

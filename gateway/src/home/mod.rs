@@ -277,11 +277,11 @@ impl Home {
                 self.supervision.heard(now, device, *power, place, &mut effects);
             }
             Input::TestAsked(device) => self.proofs.ask(device, &mut effects),
-            Input::Started => {
+            Input::Started { unsafe_from } => {
                 self.check_ins.starts(now);
                 self.supervision.starts(now);
                 self.proofs.starts(now);
-                self.reassurance.starts(now, self.around(), &self.rules.reassurance);
+                self.reassurance.starts(now, *unsafe_from, self.around(), &self.rules.reassurance);
                 self.woken(now, &mut effects);
             }
             Input::Contacted { told, result } => self.contacts.answered(told, *result, &mut effects),
@@ -331,7 +331,7 @@ impl Home {
                 self.daily_life.cancelled(&record.at, &cancelled.device, cancelled.reason, &self.rules);
             }
             Body::Observed(observed) => {
-                self.falls.observed(record, observed, &self.rules.fall);
+                self.falls.observed(record, observed, self.daily_life.caregiver_present(), &self.rules.fall);
                 self.hazards.observed(observed);
                 self.check_ins.observed(record, observed);
                 self.supervision.observed(record, observed);
@@ -410,7 +410,7 @@ impl Home {
         self.falls.woken(now, &self.rules.fall, effects);
         self.daily_life.woken(now, &self.pre_alarms, &self.rules.daily_life, effects);
         let HomeRules { utc_offset_minutes, devices, check_in, supervision, proof, .. } = &self.rules;
-        self.check_ins.woken(now, *utc_offset_minutes, check_in, effects);
+        self.check_ins.woken(now, *utc_offset_minutes, &self.rules.daily_life.holidays, check_in, effects);
         self.supervision.woken(now, devices, supervision, effects);
         self.proofs.woken(now, devices, proof, effects);
     }

@@ -55,6 +55,8 @@ struct Call {
     at: Stamp,
     recorded: bool,
     received: Option<Received>,
+    /// It came of a pre-alarm, whose fuse the centre holds too.
+    of_pre_alarm: bool,
 }
 
 /// When the centre's receipt for a call came.
@@ -115,7 +117,8 @@ impl Reassurance {
         if trigger.test || class == OrderClass::Technical {
             return;
         }
-        let call = Call { key: lifecycle(record), class, at: record.at, recorded: false, received: None };
+        let of_pre_alarm = trigger.follows.is_some();
+        let call = Call { key: lifecycle(record), class, at: record.at, recorded: false, received: None, of_pre_alarm };
         self.calls.push(call);
     }
 
@@ -157,7 +160,11 @@ impl Reassurance {
 
     /// The program starts: what was told before may be true no longer; what is known of the restored
     /// calls stands in its place.
-    pub fn starts(&mut self, now: &Stamp, around: Around, rules: &ReassuranceRules) {
+    ///
+    /// A call from `unsafe_from` on is recorded only when its sync is answered.
+    pub fn starts(&mut self, now: &Stamp, unsafe_from: Option<u64>, around: Around, rules: &ReassuranceRules) {
+        let in_doubt = |call: &Call| call.received.is_none() && unsafe_from.is_some_and(|from| call.key.seq >= from);
+        self.calls.iter_mut().filter(|call| in_doubt(call)).for_each(|call| call.recorded = false);
         // Whether the centre is reached is found out anew.
         self.link_down = false;
         self.told = Stage::Quiet;
@@ -261,6 +268,11 @@ impl Reassurance {
             return stage;
         }
         let mut calls = self.calls.iter().filter(|call| call.class == class);
+        // The centre's own fuse has opened the order that this call is about to join: it has arrived already.
+        let alone = calls.clone().count() == 1;
+        if let Some(stage) = leased.filter(|_| alone && calls.clone().all(|call| call.of_pre_alarm)) {
+            return stage;
+        }
         // A call that nobody has a receipt for comes before what is known of an older one.
         if let Some(first) = calls.clone().find(|call| call.received.is_none()) {
             let waited_ms = since_ms(now, &first.at);

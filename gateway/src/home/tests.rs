@@ -6,8 +6,10 @@ use protocol::ids::{Hash32, Incarnation, RecordKey, WorkOrderId};
 use protocol::observation::Observation;
 use protocol::record::ChainHead;
 use protocol::trigger::{OrderClass, Reason};
+use protocol::visit::{Method, VisitAct};
 
 use super::*;
+use crate::decode::VisitMessage;
 
 mod contacts;
 mod hazard;
@@ -91,13 +93,27 @@ impl Bench {
         self.input(&Input::Synced(self.unsynced));
     }
 
+    /// A caregiver comes.
+    fn check_in(&mut self) {
+        let message = VisitMessage {
+            act: VisitAct::CheckIn,
+            caregiver: "cg-17".into(),
+            service: String::new(),
+            method: Method::Card,
+            fix: None,
+            code: None,
+            outcome: None,
+        };
+        self.input(&Input::Visit(&message));
+    }
+
     /// The program starts: its record is folded, then the home is told.
     fn start(&mut self) {
         let started = Body::Started(protocol::record::Started { version: "test".into(), after_clean_stop: true });
         let record = self.chain.seal(self.now, None, started).unwrap();
         self.home.apply(&record);
         self.unsynced = record.seq;
-        self.input(&Input::Started);
+        self.input(&Input::Started { unsafe_from: None });
     }
 
     fn heard(&mut self, device: &str) {
@@ -320,6 +336,45 @@ fn a_second_fall_after_a_cancelled_one_raises_without_pre_alarm() {
 }
 
 #[test]
+fn a_suspected_fall_stands_although_its_sensor_says_so_no_longer_until_it_sees_the_person_upright() {
+    let mut bench = Bench::new();
+    bench.seen(Kind::FallWarning, "radar", Reading::Active, None);
+    bench.wait(60_000);
+    // Lost from sight, or sitting on the floor.
+    bench.seen(Kind::FallWarning, "radar", Reading::Clear, None);
+    bench.wait(60_000);
+    bench.seen(Kind::FallWarning, "radar", Reading::Normal, None);
+    bench.wait(200_000);
+    bench.seen(Kind::FallWarning, "radar", Reading::Active, None);
+    bench.seen(Kind::FallWarning, "radar", Reading::Clear, None);
+    bench.wait(200_000);
+    bench.check(expect![[r#"
+        0s record observed FallWarning Active by radar
+        60s record observed FallWarning Clear by radar
+        120s record observed FallWarning Normal by radar
+        320s record observed FallWarning Active by radar
+        320s record observed FallWarning Clear by radar
+        500s record trigger Fall by radar (FallWarningNotCleared)
+        500s told Contacting the centre
+    "#]]);
+}
+
+#[test]
+fn a_caregivers_motion_elsewhere_clears_no_suspected_fall() {
+    let mut bench = Bench::new();
+    bench.check_in();
+    bench.seen(Kind::FallWarning, "radar", Reading::Active, None);
+    bench.wait(60_000);
+    bench.seen(Kind::Motion, "hall", Reading::Active, None);
+    bench.wait(120_000);
+    assert!(
+        bench.transcript.contains("180s record trigger Fall by radar (FallWarningNotCleared)"),
+        "{}",
+        bench.transcript
+    );
+}
+
+#[test]
 fn a_suspected_fall_raises_unless_motion_in_another_room_clears_it() {
     let mut bench = Bench::new();
     bench.seen(Kind::FallWarning, "radar", Reading::Active, None);
@@ -342,7 +397,7 @@ fn power_lost_during_a_pre_alarm_raises_at_the_next_boot() {
     let mut bench = Bench::new();
     bench.fall();
     bench.now = Stamp { boot: 2, uptime_ms: 1_000, ..bench.now };
-    bench.input(&Input::Started);
+    bench.input(&Input::Started { unsafe_from: None });
     bench.check(expect![[r#"
         0s record pre-alarm Fall by radar, 30 s
         0s told Are you all right? Press cancel if so
@@ -424,7 +479,7 @@ fn after_a_power_cut_an_unreceived_press_is_told_within_the_wait_of_the_new_boot
     bench.now.uptime_ms = 5_000_000;
     bench.press();
     bench.now = Stamp { boot: 2, uptime_ms: 4_000, ..bench.now };
-    bench.input(&Input::Started);
+    bench.input(&Input::Started { unsafe_from: None });
     bench.wait(60_000);
     bench.check(expect![[r#"
         5000s record trigger Sos by bedside (ButtonPressed)

@@ -8,6 +8,7 @@ use protocol::record::{Body, Observed, Record, Stamp, Trigger};
 use protocol::trigger::{Reason, TriggerKind};
 use serde::{Deserialize, Serialize};
 
+use super::daily_life::Holiday;
 use super::local_time::{DAY_MINUTES, LocalTime};
 use super::{Deadline, Effect, age_ms};
 
@@ -75,12 +76,27 @@ impl CheckIns {
     }
 
     /// Raises a check-in that has been missed, once, and plans the next look.
-    pub fn woken(&mut self, now: &Stamp, utc_offset_minutes: i32, rules: &CheckInRules, effects: &mut Vec<Effect>) {
+    ///
+    /// Nobody is expected to show up on a day of `holidays`.
+    pub fn woken(
+        &mut self,
+        now: &Stamp,
+        utc_offset_minutes: i32,
+        holidays: &[Holiday],
+        rules: &CheckInRules,
+        effects: &mut Vec<Effect>,
+    ) {
         if rules.times.is_empty() || self.due_ms.is_none_or(|due_ms| now.uptime_ms < due_ms) {
             return;
         }
         let (missed, next_ms) = match LocalTime::of(now, utc_offset_minutes) {
-            Some(local) => self.by_the_clock(now, local, rules),
+            Some(local) => {
+                let (missed, next_ms) = self.by_the_clock(now, local, rules);
+                let ago_ms = rules.times.iter().map(|time| since_ms(local, *time)).min().unwrap_or(DAY_MS);
+                let of_day = local.day - i64::from(ago_ms > u64::from(local.minute) * MINUTE_MS + u64::from(local.ms));
+                let on_holiday = holidays.iter().any(|holiday| holiday.covers(of_day));
+                (missed.filter(|_| !on_holiday), next_ms)
+            }
             None => self.by_uptime(now, rules),
         };
         // A clock that is set or trusted meanwhile moves the next time: looked at each hour at the least.

@@ -52,8 +52,8 @@ pub(super) struct Catalog {
     pub segments: Vec<Segment>,
     /// Numbers of the segments kept aside.
     pub aside: Vec<u64>,
-    /// Numbers of files that a failed attempt to begin a segment left, and nothing was ever written to.
-    pub debris: Vec<u64>,
+    /// Files that a failed attempt to begin a segment left: no other segment follows them.
+    pub debris: Vec<Segment>,
     pub damage: Vec<Damage>,
 }
 
@@ -88,7 +88,7 @@ impl Catalog {
         let is_debris = |segment: &mut Segment| {
             segment.header.is_none() && !segment.refused && skipped.iter().any(|range| range.contains(&segment.number))
         };
-        self.debris = self.segments.extract_if(.., is_debris).map(|segment| segment.number).collect();
+        self.debris = self.segments.extract_if(.., is_debris).collect();
     }
 
     /// Holds each segment against what its successor's header says of it.
@@ -124,7 +124,7 @@ impl Catalog {
     /// The highest number ever given to a file that is still there.
     pub fn highest(&self) -> u64 {
         let newest = self.segments.last().map_or(0, |segment| segment.number);
-        newest.max(self.aside.last().copied().unwrap_or(0)).max(self.debris.last().copied().unwrap_or(0))
+        newest.max(self.aside.last().copied().unwrap_or(0)).max(self.debris.last().map_or(0, |left| left.number))
     }
 }
 

@@ -40,6 +40,9 @@ pub use verify::{Dump, Position, VerifyReport, dump, verify};
 /// Most bytes of records that one [`Journal::read`] gives, unless the first alone is longer.
 pub const READ_BYTES_MAX: u64 = 1024 * 1024;
 
+/// A segment is written over in pieces of this length.
+const PIECE_BYTES: usize = 64 * 1024;
+
 /// How large a journal gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JournalLimits {
@@ -76,8 +79,6 @@ enum Tail {
     Ready,
     /// Bytes behind the good length, or an unconfirmed sync: cut and sync first.
     Doubtful,
-    /// The same, and what is good may stand in memory only: write it over with itself first.
-    Unsynced,
     /// Only a new segment will do.
     Closed,
 }
@@ -102,6 +103,8 @@ pub struct Journal<S: Storage> {
     /// Highest segment number ever used.
     highest: u64,
     tail: Tail,
+    /// What is good of the newest segment may stand in the memory of a killed run only.
+    unsynced: bool,
     next_seq: u64,
     head_hash: Hash32,
     /// Wall clock of the last record made under a trusted one; 0 for none.
@@ -205,27 +208,28 @@ impl<S: Storage> Journal<S> {
 
     /// Makes the end of the log fit to be appended to.
     fn mend(&mut self) -> Result<(), JournalError> {
+        self.write_over()?;
         match self.tail {
             Tail::Ready => Ok(()),
             Tail::Closed => self.begin_segment(None),
-            Tail::Unsynced => self.write_over().and_then(|()| self.cut()),
             Tail::Doubtful => self.cut().or_else(|error| self.begin_segment(None).map_err(|_| error)),
         }
     }
 
-    /// Writes the active segment over with itself: a sync that failed may have dropped any of it, and no
-    /// later sync says so. Where it fails nothing is begun: a new segment would leave this one as it is.
+    /// Where it may stand in memory only, writes the active segment over with itself: a sync that failed may
+    /// have dropped any of it, and no later sync says so. Where it fails nothing is begun: a new segment would leave this one as it is.
     fn write_over(&mut self) -> Result<(), JournalError> {
-        let Some(segment) = self.segments.last() else { return Ok(()) };
-        let io = |source| JournalError::io("write over", &*self.active, source);
-        let mut bytes = vec![0; usize::try_from(segment.bytes).unwrap_or(usize::MAX)];
-        let got = self.storage.read_at(&self.active, 0, &mut bytes).map_err(io)?;
-        self.storage.overwrite(&self.active, 0, &bytes[..got]).map_err(io)?;
-        self.tail = Tail::Doubtful;
-        if let Err(source) = self.storage.sync(&self.active) {
-            self.tail = Tail::Unsynced;
-            return Err(JournalError::io("sync", &*self.active, source));
+        let Some(segment) = self.segments.last().filter(|_| self.unsynced) else { return Ok(()) };
+        let mut bytes = vec![0; PIECE_BYTES];
+        for offset in (0..segment.bytes).step_by(PIECE_BYTES) {
+            let piece = (segment.bytes - offset).min(PIECE_BYTES as u64) as usize;
+            // What cannot be read is no memory of a killed run.
+            let Ok(got) = self.storage.read_at(&self.active, offset, &mut bytes[..piece]) else { continue };
+            let written = self.storage.overwrite(&self.active, offset, &bytes[..got]);
+            written.map_err(|source| JournalError::io("write over", &*self.active, source))?;
         }
+        self.storage.sync(&self.active).map_err(|source| JournalError::io("sync", &*self.active, source))?;
+        self.unsynced = false;
         Ok(())
     }
 
@@ -252,6 +256,7 @@ impl<S: Storage> Journal<S> {
         if checkpoint.len() > CHECKPOINT_BYTES_MAX {
             return Err(JournalError::CheckpointTooLong { bytes: checkpoint.len() });
         }
+        self.write_over()?;
         self.begin_segment(Some(checkpoint))
     }
 

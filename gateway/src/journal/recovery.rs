@@ -4,13 +4,13 @@
 //! their headers only.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use protocol::ids::Hash32;
 use protocol::record::{Body, MissingCause, MissingRecords, Record};
 
-use super::catalog::{Catalog, Segment, aside_name, read_checkpoint, segment_name};
+use super::catalog::{Catalog, Segment, aside_name, read_checkpoint};
 use super::reserve::{DOUBTFUL_SEQS, Reserve};
 use super::storage::Storage;
 use super::walk::{Step, Walk};
@@ -56,10 +56,8 @@ pub struct Recovery {
 struct End {
     bytes: u64,
     tail: Tail,
-    /// Segments with readable records.
-    read: BTreeSet<u64>,
-    /// The first record of the newest segment.
-    newest_from: Option<u64>,
+    /// The first readable record of each segment that has one.
+    begins: BTreeMap<u64, u64>,
 }
 
 pub(super) fn open<S: Storage>(
@@ -102,9 +100,12 @@ pub(super) fn open<S: Storage>(
     if let Some(newest) = segments.last_mut() {
         newest.bytes = end.bytes;
     }
-    for number in debris {
+    for left in debris {
         // What the disk refuses here is tried again at the next start.
-        let _ = storage.remove(&segment_name(number));
+        let _ = match left.unbegun {
+            true => storage.remove(&left.name()),
+            false => storage.rename(&left.name(), &aside_name(left.number)),
+        };
     }
     let tail =
         if put_hopeless_aside(&mut storage, &mut segments, &end, &mut recovery) { Tail::Closed } else { end.tail };
@@ -117,6 +118,7 @@ pub(super) fn open<S: Storage>(
         active: segments.last().map(Segment::name).unwrap_or_default(),
         highest,
         tail,
+        unsynced: false,
         next_seq: recovery.next_seq,
         head_hash: recovery.head_hash,
         wall_ms: recovery.wall_ms,
@@ -126,14 +128,12 @@ pub(super) fn open<S: Storage>(
         found_damaged: RefCell::new(BTreeSet::new()),
         reserve,
     };
-    let of_this_boot = recovery.records.last().is_some_and(|last| boot.is_none_or(|boot| last.at.boot == boot));
-    if of_this_boot && journal.tail == Tail::Doubtful {
-        journal.tail = Tail::Unsynced;
-    }
+    let of_another_boot = |last: &Record| boot.is_some_and(|boot| last.at.boot != boot);
+    journal.unsynced = !recovery.records.last().is_some_and(of_another_boot);
     recovery.reserve_held = journal.reserve.settle(&mut journal.storage).is_ok();
     recovery.unmended = journal.mend().err();
-    if of_this_boot && recovery.unmended.is_some() {
-        recovery.doubtful_from = end.newest_from;
+    if journal.unsynced {
+        recovery.doubtful_from = journal.segments.last().and_then(|newest| end.begins.get(&newest.number)).copied();
     }
     if recovery.unmended.is_none() {
         // Without space for it there is none; it is made when it is first needed.
@@ -221,18 +221,14 @@ fn replay<S: Storage>(
     let mut end = End {
         bytes: segments.last().map_or(0, |newest| newest.bytes),
         tail: if segments.is_empty() { Tail::Closed } else { Tail::Doubtful },
-        read: BTreeSet::new(),
-        newest_from: None,
+        begins: BTreeMap::new(),
     };
     let mut damaged = BTreeSet::new();
     let mut walk = Walk::new(storage, &*segments, base, expected);
     while let Some(step) = walk.next_step()? {
         match step {
             Step::Record { segment, record, .. } => {
-                end.read.insert(segment);
-                if Some(segment) == newest {
-                    end.newest_from.get_or_insert(record.seq);
-                }
+                end.begins.entry(segment).or_insert(record.seq);
                 recovery.records.push(record);
             }
             Step::Damage(found) => {
@@ -270,7 +266,7 @@ fn put_hopeless_aside<S: Storage>(
 ) -> bool {
     let mut any = false;
     while let Some(segment) =
-        segments.pop_if(|newest| newest.header.is_none() && !newest.refused && !end.read.contains(&newest.number))
+        segments.pop_if(|newest| newest.header.is_none() && !newest.refused && !end.begins.contains_key(&newest.number))
     {
         any = true;
         if segment.unbegun {

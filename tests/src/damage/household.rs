@@ -189,11 +189,13 @@ impl Household {
             match command {
                 Command::Write { records, roll, low_water } => {
                     let through = records.last().map_or(0, |record| record.seq);
-                    self.inbox.push_back(match self.journal.write(&records) {
+                    let written = self.journal.write(&records);
+                    let is_written = written.is_ok();
+                    self.inbox.push_back(match written {
                         Ok(written) => Completion::Written { through, segment_bytes: written.segment_bytes },
                         Err(_) => Completion::WriteFailed,
                     });
-                    if let Some(checkpoint) = roll {
+                    if let Some(checkpoint) = roll.filter(|_| is_written) {
                         // As the journal's thread does it: what cannot be rolled or retired goes on.
                         if self.journal.roll(&checkpoint).is_ok() {
                             self.inbox.push_back(Completion::Rolled { retirable: self.journal.retirable(low_water) });

@@ -33,8 +33,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "what a failed sync dropped is believed after a restart",
         file: "gateway/src/journal/recovery.rs",
-        old: "    if of_this_boot && journal.tail == Tail::Doubtful {",
-        new: "    if of_this_boot && journal.tail == Tail::Closed {",
+        old: "    journal.unsynced = !recovery.records.last().is_some_and(of_another_boot);",
+        new: "    journal.unsynced = false & recovery.records.last().is_some_and(of_another_boot);",
         caught_by: &[SyncedSurvives, AcknowledgedIsSafe, JournalVerifies, LampNeverAhead],
     },
     Mutant {
@@ -54,8 +54,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the lamp says recorded before the sync",
         file: "gateway/src/home/reassurance.rs",
-        old: "at: record.at, recorded: false, received: None };",
-        new: "at: record.at, recorded: true, received: None };",
+        old: "at: record.at, recorded: false, received: None, of_pre_alarm };",
+        new: "at: record.at, recorded: true, received: None, of_pre_alarm };",
         caught_by: &[LampNeverAhead],
     },
     Mutant {

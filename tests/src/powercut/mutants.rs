@@ -62,8 +62,8 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: "the lamp says recorded before the record is synced",
         changes: &[Change {
             place: "gateway/src/home/reassurance.rs",
-            old: "at: record.at, recorded: false, received: None };",
-            new: "at: record.at, recorded: true, received: None };",
+            old: "at: record.at, recorded: false, received: None, of_pre_alarm };",
+            new: "at: record.at, recorded: true, received: None, of_pre_alarm };",
         }],
         workload: Workload::SosUnderTelemetry,
         unseen: None,

@@ -247,11 +247,14 @@ impl Watch {
         let held: BTreeSet<LocalKey> = found().map(Record::key).collect();
         let in_reserve: BTreeSet<LocalKey> =
             recovered.unwritten.iter().chain(&recovered.reserved).map(Record::key).collect();
+        let only = &recovered.only_reserved;
+        let in_journal: BTreeSet<LocalKey> =
+            recovered.records.iter().filter(|record| !only.contains(&record.seq)).map(Record::key).collect();
         for record in found() {
             // What the disk refused to sync may stand in the killed run's memory only.
             let synced = recovered.doubtful_from.is_none_or(|from| record.seq < from);
-            let durable = if in_reserve.contains(&record.key()) { recovered.reserve_held } else { synced };
-            if durable {
+            let held = in_reserve.contains(&record.key()) && recovered.reserve_held;
+            if held || synced && in_journal.contains(&record.key()) {
                 at.durable(record);
             }
         }

@@ -1,6 +1,7 @@
 //! The loop on a disk that is full, dead or damaged: what is told, acknowledged, kept and attested.
 
 use protocol::record::{MissingCause, MissingRecords, SegmentFate, SegmentRetired};
+use protocol::uplink::Refusal;
 
 use super::*;
 
@@ -184,6 +185,7 @@ fn in_doubt() -> (Rig, u64, Vec<Command>) {
     let now = Now { boot: 1, uptime_ms: 10_000, wall_ms: 0 };
     let (engine, commands) = Engine::start(config(), recovered, Incarnation(9), &now, 1);
     assert_eq!(seqs(&reserve(&commands).expect("the reserve is asked at once")), [press]);
+    assert_eq!(told(&commands), [], "recorded it is not yet");
     (Rig { engine, now, journal: Vec::new(), token: 0 }, press, commands)
 }
 
@@ -199,12 +201,39 @@ fn a_press_in_doubt_is_acknowledged_only_when_the_reserve_or_the_centre_has_it()
     let sends = sent(&commands);
     let again = rig.message("zigbee2mqtt/sos", PRESS, Some(1), true);
     let _ = rig.engine.step(&rig.now, again);
-    // The journal takes records again; what it had before is no safer for that.
-    let through = rig.engine.chain.next_seq - 1;
-    let commands = rig.engine.step(&rig.now, Completion::Written { through, segment_bytes: 0 });
-    assert_eq!((answers(&commands), told(&commands)), (vec![], vec![]));
     let (request, records) = &sends[0];
     let commands = rig.engine.step(&rig.now, Completion::Sent { request: *request, outcome: Ok(receipts(records)) });
     assert_eq!(answers(&commands), [Verdict::Acknowledge]);
+
+    let (mut rig, ..) = in_doubt();
+    let again = rig.message("zigbee2mqtt/sos", PRESS, Some(1), true);
+    let _ = rig.engine.step(&rig.now, again);
+    // Before it takes records again the journal has made durable what it found.
+    let through = rig.engine.chain.next_seq - 1;
+    let commands = rig.engine.step(&rig.now, Completion::Written { through, segment_bytes: 0 });
+    assert_eq!((answers(&commands), told(&commands)), (vec![Verdict::Acknowledge], vec![Stage::Recorded]));
     assert_eq!(rig.engine.unwritten_emergencies().count(), 0);
+}
+
+#[test]
+fn a_press_that_reserve_and_disk_do_not_take_is_said_not_to_be_recorded_after_a_restart_too() {
+    let (mut rig, ..) = in_doubt();
+    let commands = rig.engine.step(&rig.now, Completion::Reserved { held: Vec::new() });
+    assert_eq!(told(&commands), [Stage::NotRecorded]);
+}
+
+#[test]
+fn a_press_that_the_centre_refuses_is_nowhere() {
+    let mut rig = Rig::fresh();
+    let press = rig.message("zigbee2mqtt/sos", PRESS, Some(1), false);
+    let _ = rig.engine.step(&rig.now, press);
+    let commands = rig.engine.step(&rig.now, Completion::WriteFailed);
+    let (request, records) = sent(&commands).into_iter().last().unwrap();
+    let _ = rig.engine.step(&rig.now, Completion::Reserved { held: Vec::new() });
+    let refused = records.iter().map(|record| Refusal { key: record.key(), reason: "not_understood".into() });
+    let answer = UplinkAnswer { v: 1, ver: 1, receipts: Vec::new(), refused: refused.collect() };
+    let commands = rig.engine.step(&rig.now, Completion::Sent { request, outcome: Ok(answer) });
+    assert_eq!(answers(&commands), []);
+    let commands = rig.engine.step(&rig.now, Completion::Reserved { held: Vec::new() });
+    assert_eq!((answers(&commands), told(&commands)), (vec![], vec![]));
 }

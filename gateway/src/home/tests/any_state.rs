@@ -76,7 +76,7 @@ fn happens(bench: &mut Bench, before: &Before, ver: &mut u64) {
         }
         Before::Boot { trusted } => {
             bench.now = Stamp { boot: bench.now.boot + 1, uptime_ms: 1_000, wall_trusted: *trusted, ..bench.now };
-            bench.input(&Input::Started);
+            bench.input(&Input::Started { unsafe_from: None });
         }
         Before::Visit { check_in } => {
             let act = if *check_in { VisitAct::CheckIn } else { VisitAct::CheckOut };

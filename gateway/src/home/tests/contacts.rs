@@ -191,7 +191,7 @@ fn contacts_that_a_restart_interrupted_are_tried_again_and_told_ones_are_not() {
     let snapshot = bincode::deserialize(&snapshot).unwrap();
     bench.home = Home::restore(bench.home.rules.clone(), snapshot);
     bench.now = Stamp { boot: 2, uptime_ms: 5_000, ..bench.now };
-    bench.input(&Input::Started);
+    bench.input(&Input::Started { unsafe_from: None });
     bench.check(expect![[r#"
         0s record trigger Sos by bedside (ButtonPressed)
         0s told Contacting the centre

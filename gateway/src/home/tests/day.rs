@@ -158,7 +158,7 @@ fn the_same_boot_is_exact_and_a_new_one_runs_the_remainder() {
     let started = Body::Started(Started { version: "test".into(), after_clean_stop: false });
     let record = bench.chain.seal(bench.now, None, started).unwrap();
     bench.home.apply(&record);
-    bench.input(&Input::Started);
+    bench.input(&Input::Started { unsafe_from: None });
     // Two of eight hours had run since the drawer.
     go(&mut bench, 6 * HOUR_MS + 4 * 60_000);
     assert!(calls(&bench).is_empty(), "{}", bench.transcript);

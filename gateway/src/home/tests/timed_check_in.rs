@@ -1,4 +1,5 @@
 use super::*;
+use crate::home::daily_life::Holiday;
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -120,4 +121,17 @@ fn a_home_that_starts_between_two_check_ins_is_judged_by_the_next_one() {
         36090s told Not connected: call 120
         36120s told Still not connected: call 120 and shout for help
     "#]]);
+}
+
+#[test]
+fn nobody_is_expected_to_show_up_on_a_holiday_nor_blamed_for_it_after_midnight() {
+    let mut bench = morning();
+    // The bench's day: its clock stands at 06:00 of the second of January 1970.
+    bench.home.rules.daily_life.holidays = vec![Holiday { first_day: 1, last_day: 1 }];
+    motion(&mut bench);
+    pass(&mut bench, 24 * 60);
+    assert!(!bench.transcript.contains("MissedCheckIn"), "{}", bench.transcript);
+    // The next day's first check-in counts again.
+    pass(&mut bench, 4 * 60);
+    assert!(bench.transcript.contains("97260s record trigger MissedCheckIn"), "{}", bench.transcript);
 }

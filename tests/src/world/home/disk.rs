@@ -51,7 +51,9 @@ impl World {
         match task {
             DiskTask::Write { records, roll, low_water } => {
                 let through = records.last().map_or(0, |record| record.seq);
-                match process.journal.write(&records) {
+                let written = process.journal.write(&records);
+                let is_written = written.is_ok();
+                match written {
                     Ok(written) => {
                         self.watch.written(home, &records);
                         at.unconfirmed = false;
@@ -72,8 +74,8 @@ impl World {
                         at.inbox.push_back(Completion::WriteFailed);
                     }
                 }
-                if let Some(checkpoint) = roll {
-                    // As the journal's thread does it: the new segment begins after the answer was given.
+                // As the journal's thread does it: after the answer was given, and only behind what was written.
+                if let Some(checkpoint) = roll.filter(|_| is_written) {
                     if process.journal.roll(&checkpoint).is_ok() {
                         let retirable = process.journal.retirable(low_water);
                         at.inbox.push_back(Completion::Rolled { retirable });
