@@ -52,8 +52,9 @@ pub(super) struct Reserve {
     is_made: bool,
     /// Whether part of it cannot be read: those sectors are left alone in this run.
     pub is_doubtful: bool,
-    /// What was found and is not known to be durable, by offset: a killed run may have left it in memory only.
-    unsettled: Vec<(u64, Vec<u8>)>,
+    /// What was found and is not known to be durable, by sequence, with its offset: a killed run may have left it
+    /// in memory only.
+    unsettled: BTreeMap<u64, (u64, Vec<u8>)>,
     entries: BTreeMap<u64, Place>,
     taken: Vec<bool>,
 }
@@ -68,7 +69,7 @@ impl Reserve {
             bytes,
             is_made: false,
             is_doubtful: false,
-            unsettled: Vec::new(),
+            unsettled: BTreeMap::new(),
             entries: BTreeMap::new(),
             taken: Vec::new(),
         };
@@ -120,13 +121,13 @@ impl Reserve {
             }
             let length = ENVELOPE_BYTES + payload.len();
             let place = Place { sector, sectors: sectors_of(length) };
-            let found = ((sector * SECTOR_BYTES) as u64, at[..length].to_vec());
+            let found = at[..length].to_vec();
             sector += place.sectors;
             let decoded =
                 split_frame(payload).and_then(|(prev, bytes)| Record::decode(envelope.body_version, bytes, prev).ok());
             if let Some(record) = decoded {
                 self.take(record.seq, place);
-                self.unsettled.push(found);
+                self.unsettled.insert(record.seq, ((place.sector * SECTOR_BYTES) as u64, found));
                 records.insert(record.seq, record);
             }
         }
@@ -172,7 +173,7 @@ impl Reserve {
         if self.unsettled.is_empty() {
             return Ok(());
         }
-        for (offset, bytes) in &self.unsettled {
+        for (offset, bytes) in self.unsettled.values() {
             let put = storage.overwrite(RESERVE_NAME, *offset, bytes);
             put.map_err(|source| JournalError::io("write", RESERVE_NAME, source))?;
         }
@@ -195,6 +196,8 @@ impl Reserve {
             if let Some(place) = self.entries.remove(&seq) {
                 self.mark(place, false);
             }
+            // What nobody wants any more must not stand in the way of the rest.
+            self.unsettled.remove(&seq);
         }
         if let Err(error) = self.settle(storage) {
             return Reserved { held: Vec::new(), refused: Some(error) };
