@@ -2,7 +2,8 @@
 //! has no receipt for. Writing there needs no new space, so that a press is durable on a full disk.
 //!
 //! It is a second place, never a second truth: at start a record that the journal has too counts once,
-//! and one that the journal has not is taken into it. Sectors of what is no longer needed are written
+//! one that follows the journal's last is taken into it, and one that is missing from its middle stays here
+//! until a checkpoint keeps what follows from it. Sectors of what is no longer needed are written
 //! over and not wiped; what stands there still is known by its number and hash.
 
 use std::borrow::Borrow;

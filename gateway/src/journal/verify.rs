@@ -40,7 +40,7 @@ pub struct VerifyReport {
     pub head_hash: Hash32,
     /// Damaged segments kept aside from the journal.
     pub kept_aside: usize,
-    /// Emergencies that stand in the reserve only; the next write brings them into the journal.
+    /// Emergencies that stand in the reserve only; those that follow the journal's last are written to it next.
     pub reserved: usize,
     /// Everything that breaks it, in order; at the end of a live journal a torn tail is an append under way.
     pub damage: Vec<Damage>,
