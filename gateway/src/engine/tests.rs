@@ -324,3 +324,41 @@ fn while_a_call_is_open_the_centre_is_asked_more_often() {
     rig.now.uptime_ms += 25_000;
     assert_eq!(waits(&rig.step(Completion::Polled(Ok(answer())))), [5]);
 }
+
+/// What the devices of a home may have said before a press.
+const BEFORE: [(&str, &[u8]); 9] = [
+    ("zigbee2mqtt/sos", PRESS),
+    ("zigbee2mqtt/sos", br#"{"action":"","linkquality":80}"#),
+    ("zigbee2mqtt/sos/action", b"emergency"),
+    ("zigbee2mqtt/hall", MOTION),
+    ("zigbee2mqtt/radar", br#"{"fall_status":"fall_alarm"}"#),
+    ("zigbee2mqtt/radar", br#"{"fall_status":"normal"}"#),
+    ("zigbee2mqtt/bridge/state", br#"{"state":"online"}"#),
+    ("zigbee2mqtt/bridge/state", br#"{"state":"offline"}"#),
+    ("zigbee2mqtt/sos", br#"{"action":"#),
+];
+
+proptest::proptest! {
+    #[test]
+    fn a_press_makes_one_trigger_whatever_the_devices_said_before(
+        story in proptest::collection::vec((0..BEFORE.len(), proptest::bool::ANY, 0_u64..200_000), 0..40),
+    ) {
+        let mut rig = Rig::fresh();
+        for (packet, (said, retain, wait_ms)) in (1..).zip(story) {
+            let (topic, payload) = BEFORE[said];
+            let Completion::Heard(heard) = rig.message(topic, payload, Some(packet), false) else { unreachable!() };
+            rig.step(Completion::Heard(Heard { retain, ..heard }));
+            rig.now.uptime_ms += wait_ms;
+            rig.step(Completion::Woken);
+        }
+        // The two forms in which one press may come lie no further apart than this.
+        rig.now.uptime_ms += 2_001;
+        let sos = |rig: &Rig| rig.journal.iter().filter(|record| {
+            matches!(&record.body, Body::Trigger(trigger) if trigger.kind == TriggerKind::Sos)
+        }).count();
+        let before = sos(&rig);
+        let press = rig.message("zigbee2mqtt/sos", PRESS, Some(999), false);
+        let answered = answers(&rig.step(press));
+        proptest::prop_assert_eq!((sos(&rig), answered), (before + 1, vec![Verdict::Acknowledge]));
+    }
+}

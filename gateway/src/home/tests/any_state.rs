@@ -9,13 +9,32 @@ use crate::decode::VisitMessage;
 
 #[derive(Debug, Clone)]
 enum Before {
-    Seen { kind: Kind, device: &'static str, value: Reading, edge: bool },
-    Wait { minutes: u64 },
-    Boot { trusted: bool },
-    Visit { check_in: bool },
+    Seen {
+        kind: Kind,
+        device: &'static str,
+        value: Reading,
+        edge: bool,
+    },
+    Wait {
+        minutes: u64,
+    },
+    Boot {
+        trusted: bool,
+    },
+    Visit {
+        check_in: bool,
+    },
     Cancel,
-    Disk { writable: bool },
-    Centre { stage: Option<Stage> },
+    /// An installer tests another device.
+    Test {
+        device: &'static str,
+    },
+    Disk {
+        writable: bool,
+    },
+    Centre {
+        stage: Option<Stage>,
+    },
 }
 
 fn before() -> impl Strategy<Value = Before> {
@@ -29,12 +48,17 @@ fn before() -> impl Strategy<Value = Before> {
         Kind::Contact,
         Kind::Bed,
         Kind::Smoke,
+        Kind::Gas,
+        Kind::Co,
         Kind::Water,
         Kind::Vibration,
         Kind::Availability,
+        Kind::Tamper,
+        Kind::Mains,
     ]);
     let devices = prop::sample::select(vec!["bedside", "fine", "radar", "hall", "front door", "bed pad"]);
-    let values = prop::sample::select(vec![Reading::Active, Reading::Clear, Reading::Open, Reading::Closed]);
+    let values =
+        prop::sample::select(vec![Reading::Active, Reading::Clear, Reading::Open, Reading::Closed, Reading::Normal]);
     let stages =
         prop::sample::select(vec![Stage::Received, Stage::Taken, Stage::Coming, Stage::Here, Stage::Retracted]);
     prop_oneof![
@@ -44,6 +68,7 @@ fn before() -> impl Strategy<Value = Before> {
         1 => any::<bool>().prop_map(|trusted| Before::Boot { trusted }),
         1 => any::<bool>().prop_map(|check_in| Before::Visit { check_in }),
         1 => Just(Before::Cancel),
+        1 => prop::sample::select(vec!["fine", "radar"]).prop_map(|device| Before::Test { device }),
         1 => any::<bool>().prop_map(|writable| Before::Disk { writable }),
         1 => prop::option::of(stages).prop_map(|stage| Before::Centre { stage }),
     ]
@@ -91,6 +116,7 @@ fn happens(bench: &mut Bench, before: &Before, ver: &mut u64) {
             };
             bench.input(&Input::Visit(&message));
         }
+        Before::Test { device } => bench.input(&Input::TestAsked(device)),
         Before::Cancel => bench.input(&Input::Cancel("page")),
         Before::Disk { writable } => bench.input(&Input::Disk { writable: *writable }),
         Before::Centre { stage } => {
