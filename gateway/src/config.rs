@@ -197,6 +197,16 @@ impl GatewayConfig {
         } else if !has(Role::ExitDoor) {
             advice.push("no `exit_door`: every absence counts as a quiet home and brings a call".into());
         }
+        let (elders, alone) = (self.rules.daily_life.elders, self.rules.supervision.silence.lives_alone);
+        if elders == 1 && !alone {
+            advice.push(
+                "`home.elders` is 1 and `supervision.lives_alone` is false: silent sensors stay a technician's note"
+                    .into(),
+            );
+        } else if elders > 1 && alone {
+            advice
+                .push(format!("`home.elders` is {elders} and `supervision.lives_alone` is true: one of them is wrong"));
+        }
         if self.rules.visit.home.is_none() {
             advice.push("no `home.latitude` and `home.longitude`: check-ins cannot be located".into());
         }

@@ -4,8 +4,12 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::decode::ListedDevice;
 use crate::engine::registry::{DeviceLine, Suspicion};
 use crate::home::proof::TestState;
+
+/// The word for a device that speaks only when it is used; see `home::supervision::silence::Power`.
+const ONE_WAY: &str = "one_way";
 
 /// Longest wait for the status page.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -99,6 +103,37 @@ impl DevicePage {
     }
 }
 
+/// Adds to the page's lines what the radio bridge lists: devices that have joined and were never heard, and for any
+/// line without a word of its own the class that its exposes imply.
+pub fn with_listed(mut lines: Vec<DeviceLine>, listed: &[ListedDevice]) -> Vec<DeviceLine> {
+    for device in listed {
+        match lines.iter_mut().find(|line| line.device == device.name) {
+            Some(line) if line.class.is_empty() => line.class = device.kinds(),
+            Some(_) => {}
+            None => lines.push(DeviceLine {
+                device: device.name.clone(),
+                class: device.kinds(),
+                role: None,
+                room: None,
+                power: None,
+                heard_secs_ago: None,
+                messages: 0,
+                link: None,
+                link_worst: None,
+                battery_percent: None,
+                battery_low: false,
+                unassigned: true,
+                lost: false,
+                proof: None,
+                test: None,
+                suspicions: Vec::new(),
+            }),
+        }
+    }
+    lines.sort_by(|a, b| a.device.cmp(&b.device));
+    lines
+}
+
 const HEADINGS: [(&str, &str); 9] = [
     ("设备", "device"),
     ("角色", "role"),
@@ -171,6 +206,13 @@ fn remarks(line: &DeviceLine) -> String {
     if line.unassigned {
         remarks.push("未配置 unassigned");
     }
+    // Only the bridge's list gives a class to a device without a message.
+    if line.messages == 0 && line.heard_secs_ago.is_none() && !line.class.is_empty() {
+        remarks.push("已入网,从未听到 joined, never heard");
+    }
+    if line.power.as_deref() == Some(ONE_WAY) {
+        remarks.push("无心跳,每月手动测试 no heartbeat: test by hand monthly");
+    }
     if line.lost {
         remarks.push("失联 silent");
     }
@@ -208,6 +250,8 @@ fn width(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    mod suspicions;
+
     use expect_test::expect;
     use protocol::observation::Kind;
 
@@ -233,6 +277,35 @@ mod tests {
             test: None,
             suspicions: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_device_that_joined_and_was_never_heard_is_listed_with_what_its_exposes_imply() {
+        let listed = |name: &str, exposes: serde_json::Value| {
+            let entry = serde_json::json!({"type": "EndDevice", "friendly_name": name, "ieee_address": "0x01",
+                "definition": {"model": "M", "vendor": "V", "description": "Device", "exposes": exposes}});
+            ListedDevice::listed(&entry).unwrap()
+        };
+        let action = serde_json::json!([{"name": "action", "property": "action", "type": "enum", "access": 1,
+            "values": ["emergency"]}]);
+        let occupancy = serde_json::json!([{"name": "occupancy", "property": "occupancy", "type": "binary", "access": 1,
+            "value_on": true, "value_off": false}]);
+        let heard = DeviceLine { class: vec![Kind::Link], messages: 4, heard_secs_ago: Some(3), ..line("hall") };
+        let fob = DeviceLine { role: Some("sos".into()), power: Some("one_way".into()), ..line("fob") };
+        let waiting = DeviceLine { role: Some("motion".into()), ..line("kitchen") };
+        let list = [listed("new button", action), listed("hall", occupancy.clone()), listed("kitchen", occupancy)];
+        let lines = with_listed(vec![heard, waiting, fob], &list);
+        let told: Vec<String> =
+            lines.iter().map(|line| format!("{} {:?}: {}", line.device, line.class, remarks(line))).collect();
+        assert_eq!(
+            told,
+            [
+                "fob []: 无心跳,每月手动测试 no heartbeat: test by hand monthly",
+                "hall [Link]: ",
+                "kitchen [Motion]: 已入网,从未听到 joined, never heard",
+                "new button [Sos]: 未配置 unassigned · 已入网,从未听到 joined, never heard",
+            ]
+        );
     }
 
     #[test]

@@ -276,8 +276,14 @@ fn device_page(config: GatewayConfig) -> anyhow::Result<(DevicePage, tokio::runt
 
 fn devices(path: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let Some(config) = read(path)? else { return Ok(ExitCode::from(EXIT_CONFIG)) };
-    let (page, runtime) = device_page(config)?;
-    let devices = runtime.block_on(page.devices())?;
+    let (page, runtime) = device_page(config.clone())?;
+    let heard = runtime.block_on(page.devices())?;
+    // The page knows whom the gateway heard; who joined and never spoke stands in the bridge's own list.
+    let listed = runtime.block_on(bridge::listed(&config)).unwrap_or_else(|error| {
+        eprintln!("网桥的列表读不到,只列出听到和已配置的设备 · without the bridge's list: {error:#}");
+        Vec::new()
+    });
+    let devices = device_page::with_listed(heard, &listed);
     if json {
         println!("{}", serde_json::to_string_pretty(&devices)?);
     } else {

@@ -167,9 +167,66 @@ pub enum Reason {
     CaregiverLeft,
     /// A visit lasts longer than the clock of the elder may stand still.
     VisitTooLong,
+    /// The wire of a supervised cord is cut or shorted: a pull may not be heard.
+    WireCut,
+    /// A device's radio link has been weak for an hour: its next press may not get through.
+    LinkWeak,
 }
 
 impl Reason {
+    /// What a person reads, in Chinese and English.
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::ButtonPressed => ("按下求助键", "a button was pressed"),
+            Self::SosKeySet => ("求助键接通", "an SOS key turned on"),
+            Self::SosKeyRepeated => ("求助键再次接通,按求助处理", "an SOS key said it again, which counts as a press"),
+            Self::UnregisteredDevice => ("未登记的设备", "a device that is not registered"),
+            Self::SensorSaysFall => ("传感器报告跌倒", "the sensor says a fall"),
+            Self::FallWarningNotCleared => ("疑似跌倒未解除", "a suspected fall that nothing cleared"),
+            Self::PreAlarmNotCancelled => ("预警未取消", "a pre-alarm that nobody cancelled"),
+            Self::SecondFall => ("取消后再次跌倒", "a second fall after a cancelled one"),
+            Self::NoMotionAfterFall => ("取消跌倒后没有活动", "no motion after a cancelled fall"),
+            Self::PowerLostDuringPreAlarm => ("预警期间断电", "power lost during a pre-alarm"),
+            Self::ElderCancelled => ("老人取消", "the elder cancelled"),
+            Self::SensorAlarm => ("传感器报警", "the sensor raised an alarm"),
+            Self::AssistancePressed => ("请求生活帮助", "help with daily life was asked for"),
+            Self::DeviceSilent => ("设备失联", "a device has fallen silent"),
+            Self::BatteryLow => ("电池电量低", "a battery is low"),
+            Self::CaseOpened => ("设备外壳被打开", "a case was opened"),
+            Self::CheckInMissed => ("未按时报到", "a timed check-in was missed"),
+            Self::CheckInMissedClockUnknown => {
+                ("未报到(时钟未确认)", "a check-in was missed; the time of day is not known")
+            }
+            Self::HazardContinues => ("险情仍在继续", "the hazard goes on"),
+            Self::RadioBridgeSilent => ("无线网桥失联", "the radio bridge is away"),
+            Self::OnlySensorsSilent => {
+                ("独居老人的传感器全部失联", "every sensor of a person who lives alone is silent")
+            }
+            Self::SensorStuck => ("传感器疑似失灵", "a sensor seems stuck"),
+            Self::MainsLost => ("市电中断", "the mains supply is lost"),
+            Self::MainsLostLong => ("市电长时间中断", "the mains supply has been lost for hours"),
+            Self::GatewaySilent => ("网关失联", "the gateway has fallen silent"),
+            Self::ProofOverdue => ("按钮逾期未测试", "a button is overdue for its test"),
+            Self::CentreNotReached => ("联系不上中心", "the centre is not reached"),
+            Self::NoSignOfLife => ("长时间没有活动", "no sign of life for too long"),
+            Self::NothingByMorning => ("早上没有活动", "nothing seen by morning"),
+            Self::OutTooLong => ("外出过久", "out for too long"),
+            Self::OneSensorAlone => ("只有一个传感器有动静", "one sensor alone speaks"),
+            Self::BathroomTooLong => ("在卫生间过久", "in the bathroom for too long"),
+            Self::BedTooLong => ("在床上过久", "in bed for too long"),
+            Self::NoContact => ("报警后仍未联系上", "no contact since the alarm"),
+            Self::SignOfLife => ("有活动", "a sign of life"),
+            Self::LeftByExitDoor => ("已出门", "left by the exit door"),
+            Self::CameHome => ("已回家", "came home"),
+            Self::LoneSensorInEmptyHome => ("无人在家时单个传感器有动静", "one sensor in an empty home"),
+            Self::PlanOver => ("计划时间已过", "the planned time is over"),
+            Self::CaregiverLeft => ("护理员已离开", "the caregiver left"),
+            Self::VisitTooLong => ("上门时间过长", "the visit lasts too long"),
+            Self::WireCut => ("求助拉绳断线,拉绳可能无效", "the cord's wire is cut: a pull may not be heard"),
+            Self::LinkWeak => ("设备信号弱", "a device's radio link is weak"),
+        }
+    }
+
     /// Whether a trigger of this kind, following a pre-alarm, is that pre-alarm's own end and no new need.
     pub fn ends_a_pre_alarm(self, kind: TriggerKind) -> bool {
         let quiet = kind == TriggerKind::Inactivity && self != Self::NoContact;

@@ -39,6 +39,12 @@ pub(super) struct WorkOrderView {
     /// Why it was opened.
     #[schema(value_type = String, example = "button_pressed")]
     reason: Reason,
+    /// The same for the dispatcher to read, in Chinese.
+    #[schema(example = "按下求助键")]
+    reason_zh: &'static str,
+    /// The same in English.
+    #[schema(example = "a button was pressed")]
+    reason_en: &'static str,
     /// How many triggers it carries.
     presses: u32,
     /// Whether a person pressed a button for any of them.
@@ -110,6 +116,7 @@ pub(super) struct WorkOrdersView {
 impl WorkOrderView {
     pub(super) fn of(order: WorkOrder, timeline: Option<Vec<TimelineRow>>) -> Self {
         let stage = order.stage();
+        let (reason_zh, reason_en) = order.reason.words();
         Self {
             id: order.id,
             ver: order.ver,
@@ -120,6 +127,8 @@ impl WorkOrderView {
             state: order.state,
             stage,
             reason: order.reason,
+            reason_zh,
+            reason_en,
             presses: order.presses,
             manual: order.manual,
             owner: order.owner,

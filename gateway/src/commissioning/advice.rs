@@ -2,6 +2,7 @@
 
 use crate::config::{GatewayConfig, IntakeConfig};
 use crate::decode::{Role, Step};
+use crate::home::supervision::silence::Power;
 use crate::intake::topic_filter;
 
 use super::bridge::{Bridge, Settings};
@@ -25,6 +26,21 @@ pub fn on_home(config: &GatewayConfig) -> Vec<Step> {
                 format!("设备 `{name}` 没有用途(role):按它自己的说法归类,床垫常自称门磁。"),
                 format!(
                     "device `{name}` has no role: it counts as what it says of itself, and bed pads often say contact."
+                ),
+            ));
+        }
+    }
+    for (name, place) in &config.rules.devices {
+        if place.power == Some(Power::OneWay) {
+            advice.push(say(
+                format!("`{name}` 没有心跳,失联无法发现:请每月手动测试(gateway test-press)。"),
+                format!("`{name}` has no heartbeat and cannot be supervised: test it by hand each month (gateway test-press)."),
+            ));
+        } else if place.power.is_none() && place.role.is_some_and(Role::is_button) && is_address(name) {
+            advice.push(say(
+                format!("按钮 `{name}` 若只在按下时才发信号,请写 power = \"one_way\",否则会被报失联。"),
+                format!(
+                    "button `{name}`: if it speaks only when it is pressed, write power = \"one_way\", or it is called silent."
                 ),
             ));
         }
@@ -129,7 +145,13 @@ pub fn on_bridge(config: &GatewayConfig, bridge: &Bridge) -> Vec<Step> {
 
 /// A name of rtl_433 (`model/id`) or a BLE address is no Zigbee device's.
 fn is_elsewhere(name: &str) -> bool {
-    name.contains('/') || name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+    name.contains('/') || is_address(name)
+}
+
+/// A BLE address, as gateways write it in a topic.
+fn is_address(name: &str) -> bool {
+    let digits: Vec<u8> = name.bytes().filter(|byte| *byte != b':').collect();
+    digits.len() == 12 && digits.iter().all(u8::is_ascii_hexdigit)
 }
 
 fn on_settings(device: &crate::decode::ListedDevice, role: Option<Role>, settings: &Settings, advice: &mut Vec<Step>) {

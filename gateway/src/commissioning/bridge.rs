@@ -14,6 +14,9 @@ use crate::decode::ListedDevice;
 /// How long the broker's retained messages are waited for.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
+/// How long its list alone is waited for: a broker sends what it holds with its answer, or holds nothing.
+const LIST_WAIT: Duration = Duration::from_secs(1);
+
 /// A bridge's own words.
 #[derive(Debug, Clone, Default)]
 pub struct Bridge {
@@ -107,6 +110,21 @@ pub fn lines(path: &Path, base: &str) -> anyhow::Result<String> {
             line + 1
         ),
     }
+}
+
+/// The devices that the running bridge lists, as the home's broker holds them; none where it holds no list.
+///
+/// # Errors
+/// When the broker is not reached or refuses.
+pub async fn listed(config: &GatewayConfig) -> anyhow::Result<Vec<ListedDevice>> {
+    let base = &config.decoder.zigbee2mqtt_base;
+    let mut visitor = Visitor::sign_in(config).await?;
+    visitor.subscribe(&[&format!("{base}/bridge/devices")]).await?;
+    let mut bridge = Bridge::default();
+    if let Some((topic, payload)) = visitor.next(in_a(LIST_WAIT)).await? {
+        bridge.hear(base, &topic, &serde_json::from_slice(&payload).unwrap_or(Value::Null));
+    }
+    Ok(bridge.devices)
 }
 
 /// Asks the running bridge through the home's broker, which holds both messages.

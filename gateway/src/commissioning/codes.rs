@@ -46,11 +46,22 @@ pub enum Code {
         /// The code.
         data: String,
     },
-    /// OpenMQTTGateway: the value.
+    /// OpenMQTTGateway: the receiver that heard it, and the value.
     OpenMqttGateway {
+        /// Its receiver, which names the topic and so the preset.
+        receiver: Receiver,
         /// The code.
         value: String,
     },
+}
+
+/// A 433 MHz receiver of OpenMQTTGateway; each speaks on a topic of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Receiver {
+    /// A radio module: `433toMQTT`.
+    Module,
+    /// The one of a Sonoff RF bridge: `SRFBtoMQTT`.
+    SonoffBridge,
 }
 
 /// How often a code was heard.
@@ -95,7 +106,10 @@ impl Code {
                 let data = text(body.pointer("/RfReceived/Data")?)?;
                 Some(Self::Tasmota { node: (*node).to_owned(), data })
             }
-            ["home", _, "433toMQTT" | "SRFBtoMQTT"] => Some(Self::OpenMqttGateway { value: text(body.get("value")?)? }),
+            ["home", _, receiver @ ("433toMQTT" | "SRFBtoMQTT")] => {
+                let receiver = if *receiver == "SRFBtoMQTT" { Receiver::SonoffBridge } else { Receiver::Module };
+                Some(Self::OpenMqttGateway { receiver, value: text(body.get("value")?)? })
+            }
             _ => None,
         }
     }
@@ -121,8 +135,12 @@ impl Code {
             Self::Tasmota { node, data } => {
                 format!("{start}preset = \"tasmota_radio\"\nnode = {}\ncode = {}\n", quoted(node), quoted(data))
             }
-            Self::OpenMqttGateway { value } => {
-                format!("{start}preset = \"openmqttgateway_433\"\ncode = {}\n", quoted(value))
+            Self::OpenMqttGateway { receiver, value } => {
+                let preset = match receiver {
+                    Receiver::Module => "openmqttgateway_433",
+                    Receiver::SonoffBridge => "openmqttgateway_srfb",
+                };
+                format!("{start}preset = \"{preset}\"\ncode = {}\n", quoted(value))
             }
         }
     }
@@ -132,7 +150,10 @@ impl Code {
         match self {
             Self::Rtl433 { model, id, key, command } => format!("rtl_433 {model} id {id} {key} {command}"),
             Self::Tasmota { node, data } => format!("Tasmota {node} {data}"),
-            Self::OpenMqttGateway { value } => format!("OpenMQTTGateway {value}"),
+            Self::OpenMqttGateway { receiver: Receiver::Module, value } => format!("OpenMQTTGateway {value}"),
+            Self::OpenMqttGateway { receiver: Receiver::SonoffBridge, value } => {
+                format!("OpenMQTTGateway SRFB {value}")
+            }
         }
     }
 }

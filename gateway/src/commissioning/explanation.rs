@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 
-use protocol::record::{Body, Stamp};
+use protocol::ids::{Hash32, Incarnation};
+use protocol::record::{Body, ChainHead, Stamp};
 
 use crate::decode::{Decoder, Heard, Step};
 use crate::decode_lines;
 use crate::home::{Effect, Home, HomeRules, Input};
+
+/// So many deadlines are looked at for what would follow; a rule that waits for a second look has two.
+const DEADLINES_MAX: usize = 16;
 
 /// Explains one message after what was heard before it.
 ///
@@ -41,9 +45,10 @@ pub(super) fn of(
     if steps.len() == before {
         let kept = effects.len();
         steps.push(Step {
-            zh: format!("规则:不叫人({kept} 条记录存入日志)。"),
-            en: format!("The rules: nobody is called ({kept} record(s) go to the journal)."),
+            zh: format!("规则:现在不叫人({kept} 条记录存入日志)。"),
+            en: format!("The rules: nobody is called now ({kept} record(s) go to the journal)."),
         });
+        steps.extend(afterwards(&mut home, at, effects));
     }
     let mut text = String::new();
     for (number, Step { zh, en }) in steps.iter().enumerate() {
@@ -52,14 +57,42 @@ pub(super) fn of(
     Ok(text)
 }
 
+/// What the rules do at their next deadlines if nothing else is heard; none where they wait for nothing.
+fn afterwards(home: &mut Home, at: Stamp, effects: Vec<Effect>) -> Option<Step> {
+    let mut chain = ChainHead { incarnation: Incarnation(1), next_seq: 1, hash: Hash32::ZERO };
+    let mut fold = |home: &mut Home, now: Stamp, effects: Vec<Effect>| {
+        for Effect::Record(body) in effects {
+            // A body that cannot be sealed is longer than any rule writes; without it there is nothing to tell.
+            if let Ok(record) = chain.seal(now, None, body) {
+                home.apply(&record);
+            }
+        }
+    };
+    fold(home, at, effects);
+    for _ in 0..DEADLINES_MAX {
+        let (due_ms, _) = home.next_deadline()?;
+        let now = Stamp { uptime_ms: due_ms.max(at.uptime_ms), ..at };
+        let effects = home.handle(&now, &Input::Woken);
+        let told = effects.iter().find_map(|Effect::Record(body)| consequence(body));
+        if let Some(Step { zh, en }) = told {
+            let minutes = (now.uptime_ms - at.uptime_ms).div_ceil(60_000);
+            return Some(Step {
+                zh: format!("若此后再无动静,{minutes} 分钟后 → {zh}"),
+                en: format!("If nothing else is heard, after {minutes} min → {en}"),
+            });
+        }
+        fold(home, now, effects);
+    }
+    None
+}
+
 fn consequence(body: &Body) -> Option<Step> {
     if let Body::Trigger(trigger) = body {
-        let (kind, reason, priority) = (trigger.kind, trigger.reason, trigger.kind.priority());
+        let (kind, (zh, en)) = (trigger.kind, trigger.reason.words());
+        let priority = kind.priority_for(trigger.reason);
         return Some(Step {
-            zh: format!("规则:立即上报 {kind:?}({reason:?}),优先级 P{priority},中心开单。"),
-            en: format!(
-                "The rules: {kind:?} is raised at once ({reason:?}), priority P{priority}; the centre opens an order."
-            ),
+            zh: format!("规则:上报 {kind:?}({zh}),优先级 P{priority},中心开单。"),
+            en: format!("The rules: {kind:?} is raised ({en}), priority P{priority}; the centre opens an order."),
         });
     }
     if let Body::PreAlarm(alarm) = body {
@@ -71,3 +104,6 @@ fn consequence(body: &Body) -> Option<Step> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use protocol::record::Stamp;
 use serde_json::Value;
 
-use super::codes::Codes;
+use super::codes::{Code, Codes, Count};
 use super::visitor::{CODE_TOPICS, Visitor, in_a};
 use crate::config::GatewayConfig;
 use crate::decode::{Decoder, Heard};
@@ -68,18 +68,74 @@ impl Learner {
         }
     }
 
-    fn finish(self, times: u32) -> ExitCode {
-        let heard = self.codes.heard(times);
-        if heard.is_empty() {
+    fn finish(&self, times: u32) -> ExitCode {
+        let Some(rules) = self.rules(times) else {
             println!(
                 "没有听到出现 {times} 次以上的未知代码。\nNo unknown code was heard {times} times or more; nearer to the radio gateway, and again."
             );
             return ExitCode::FAILURE;
-        }
-        println!("\n写入配置(只写自家的按钮)· add to the configuration what is this home's own:\n");
-        for (code, count) in heard {
-            println!("# {}: {} × (messages: {})\n{}", code.words(), count.presses, count.messages, code.rule());
-        }
+        };
+        println!("\n写入配置(只写自家的按钮)· add to the configuration what is this home's own:\n\n{rules}");
+        println!(
+            "# 这种按钮没有心跳,失联无法发现:请每月手动测试一次。\n\
+             # Such a button has no heartbeat and cannot be supervised: test it by hand each month (gateway test-press)."
+        );
         ExitCode::SUCCESS
+    }
+
+    /// The lines that learn each code heard so often, as they go into a configuration; none where none was.
+    fn rules(&self, times: u32) -> Option<String> {
+        let heard = self.codes.heard(times);
+        let rule = |(code, count): (&Code, Count)| {
+            format!("# {}: {} × (messages: {})\n{}\n", code.words(), count.presses, count.messages, code.rule())
+        };
+        (!heard.is_empty()).then(|| heard.into_iter().map(rule).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOME: &str = r#"
+gateway = "home-1"
+data_dir = "/tmp/home-1"
+[centre]
+paths = ["https://centre.example.org"]
+token = "0123456789abcdef0123456789abcdef"
+[[mqtt.client]]
+name = "radio"
+password = "a-long-password"
+publish = ["rtl_433/#", "tele/#", "home/#"]
+"#;
+
+    #[test]
+    fn what_is_printed_is_a_configuration_by_which_the_same_press_raises() {
+        let presses = [
+            ("rtl_433/pi/events", r#"{"model":"Generic-Remote","id":23130,"cmd":196}"#),
+            ("tele/RF_Bridge/RESULT", r#"{"RfReceived":{"Data":"D691DE","RfKey":"None"}}"#),
+            ("home/OMG/433toMQTT", r#"{"value":5592332,"protocol":1,"length":24,"delay":180}"#),
+            ("home/OMG/SRFBtoMQTT", r#"{"raw":"2B660186042E00E7E5","value":"59365","delay":"1111"}"#),
+        ];
+        let mut learner = Learner::new(&GatewayConfig::read(HOME).unwrap());
+        for (number, (topic, payload)) in presses.iter().enumerate() {
+            learner.hear(topic, payload.as_bytes(), number as u64 * 10_000);
+        }
+        let mut printed = learner.rules(1).unwrap();
+        for number in 0..presses.len() {
+            printed = printed.replacen("device = \"…\"", &format!("device = \"button {number}\""), 1);
+        }
+        let config =
+            GatewayConfig::read(&format!("{HOME}{printed}")).unwrap_or_else(|why| panic!("{why:?}: {printed}"));
+        let (decoder, mut answers) = (Decoder::new(config.decoder), std::collections::BTreeSet::new());
+        for (topic, payload) in presses {
+            let at = Stamp { boot: 1, uptime_ms: 1_000, wall_ms: 0, wall_trusted: false };
+            let decoded = decoder.decode(&Heard { topic, payload: payload.as_bytes(), retain: false, at });
+            assert_eq!(decoded.rejected, None, "{topic}");
+            let [press] = &decoded.seen[..] else { panic!("{topic}: {:?}", decoded.seen) };
+            assert!(press.edge && press.observation.kind == protocol::observation::Kind::Sos, "{topic}");
+            answers.insert(press.observation.device.clone());
+        }
+        assert_eq!(answers.len(), presses.len(), "each press is its own button's");
     }
 }

@@ -4,6 +4,7 @@ use protocol::settings::{Reading, Table};
 
 use crate::decode::{Condition, GenericRule, Role, Select, TopicPattern};
 use crate::home::HomeRules;
+use crate::home::supervision::silence::Power;
 
 /// Which ecosystem a rule's names belong to.
 #[derive(Clone, Copy)]
@@ -16,6 +17,7 @@ enum Preset {
     ShellyGen2,
     Rtl433Code,
     OpenMqttGateway433,
+    OpenMqttGatewaySrfb,
 }
 
 const PRESETS: &[(&str, Preset)] = &[
@@ -27,6 +29,7 @@ const PRESETS: &[(&str, Preset)] = &[
     ("shelly_gen2", Preset::ShellyGen2),
     ("rtl_433_code", Preset::Rtl433Code),
     ("openmqttgateway_433", Preset::OpenMqttGateway433),
+    ("openmqttgateway_srfb", Preset::OpenMqttGatewaySrfb),
 ];
 
 /// Reads every `[[rule]]`; its device gets the rule's role and room in the home.
@@ -34,12 +37,22 @@ pub(super) fn read<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, home: &m
     let mut rules = Vec::new();
     for mut table in root.tables(reading, "rule") {
         let room = table.text(reading, "room").filter(|room| !room.trim().is_empty());
+        let power = table.choice(reading, "power", Power::WORDS);
         if let Some(rule) = rule(reading, &mut table) {
             if let Some(problem) = second_meaning(&rule, home, &rules) {
                 reading.note(table.line_of("role"), &table.key("role"), problem);
             }
+            let of_rules = !home.devices.contains_key(&rule.device);
             let place = home.devices.entry(rule.device.clone()).or_default();
             place.role.get_or_insert(rule.role);
+            if let Some(power) = power {
+                place.power = Some(power);
+            } else if of_rules && rule.momentary && rule.role.is_button() {
+                place.power = Some(Power::OneWay);
+            } else if !rule.momentary && place.power == Some(Power::OneWay) {
+                // It has a state to tell beside its presses, and so does speak by itself.
+                place.power = None;
+            }
             place.room = place.room.take().or(room);
             rules.push(rule);
         }
@@ -115,6 +128,7 @@ fn rule<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>) -> Option<GenericR
             Some(GenericRule::rtl_433_code(device, &name("model"), &name("id"), &name("code"), role?))
         }
         Preset::OpenMqttGateway433 => Some(GenericRule::openmqttgateway_433(device, &name("code"), role?)),
+        Preset::OpenMqttGatewaySrfb => Some(GenericRule::openmqttgateway_srfb(device, &name("code"), role?)),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn read<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &
     rules.hazard = HazardRules { repeat_ms: table.number(reading, "repeat_secs", 30..=600, 120) * 1_000 };
     table.finish(reading);
     rules.check_in = check_in(reading, root);
-    rules.supervision = supervision(reading, root);
+    rules.supervision = supervision(reading, root, rules.daily_life.elders == 1);
     rules.proof = proof(reading, root);
 }
 
@@ -63,19 +63,21 @@ fn minute_of_day(text: &str) -> Option<u16> {
     Some(number(hours, 23)? * 60 + number(minutes, 59)?)
 }
 
-fn supervision<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> SupervisionRules {
+/// `one_elder`: who is the only elder of the home lives alone unless it is said otherwise.
+fn supervision<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, one_elder: bool) -> SupervisionRules {
     let mut table = root.table(reading, "supervision");
     let rules = SupervisionRules {
         silence: SilenceRules {
             mains_ms: table.number(reading, "mains_sensor_minutes", 10..=240, 30) * MINUTE_MS,
             sos_ms: table.number(reading, "sos_button_hours", 6..=72, 24) * HOUR_MS,
             battery_ms: table.number(reading, "battery_sensor_hours", 24..=168, 72) * HOUR_MS,
-            lives_alone: table.flag(reading, "lives_alone", false),
+            lives_alone: table.flag(reading, "lives_alone", one_elder),
         },
         radio: RadioRules { away_ms: table.number(reading, "radio_minutes", 1..=60, 5) * MINUTE_MS },
         condition: ConditionRules {
             low_percent: table.number(reading, "low_battery_percent", 5..=30, 15) as u8,
             again_ms: table.number(reading, "low_battery_again_days", 1..=30, 7) * DAY_MS,
+            weak_link: table.number(reading, "weak_link", 5..=100, 30) as i32,
         },
         stuck: StuckRules { after_ms: table.number(reading, "stuck_sensor_days", 3..=60, 14) * DAY_MS },
     };

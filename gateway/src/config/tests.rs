@@ -346,3 +346,48 @@ fn no_client_may_speak_for_a_wired_cord() {
     "#]],
     );
 }
+
+#[test]
+fn a_button_that_never_beats_is_one_way_and_a_sensor_or_a_stated_power_is_not() {
+    let rule = |device: &str, role: &str, more: &str| {
+        format!(
+            "[[rule]]\ndevice = \"{device}\"\nrole = \"{role}\"\npreset = \"tasmota_radio\"\nnode = \"rf\"\ncode = \"D6{device}1\"\n{more}"
+        )
+    };
+    let state = "[[rule]]\ndevice = \"C\"\nrole = \"sos\"\ntopic = \"c/state\"\non = [\"on\"]\noff = [\"off\"]\n";
+    let text = [
+        rule("A", "sos", ""),
+        rule("B", "motion", ""),
+        rule("C", "sos", ""),
+        state.to_owned(),
+        rule("D", "im_fine", "power = \"battery\"\n"),
+    ];
+    let config = GatewayConfig::read(&format!("{GOOD}\n{}", text.concat())).unwrap_or_else(|why| panic!("{why:?}"));
+    let power = |device: &str| config.rules.devices[device].power;
+    assert_eq!([power("A"), power("B"), power("C")], [Some(Power::OneWay), None, None]);
+    assert_eq!(power("D"), Some(Power::Battery));
+}
+
+#[test]
+fn the_only_elder_of_a_home_lives_alone_unless_it_is_said_otherwise() {
+    let alone = |text: &str| {
+        let config = GatewayConfig::read(&format!("{GOOD}\n{text}")).unwrap_or_else(|why| panic!("{why:?}"));
+        let told = config.advice().iter().any(|advice| advice.contains("lives_alone"));
+        (config.rules.supervision.silence.lives_alone, told)
+    };
+    assert_eq!(alone(""), (true, false));
+    assert_eq!(alone("[home]\nelders = 1\n"), (true, false));
+    assert_eq!(alone("[home]\nelders = 2\n"), (false, false));
+    assert_eq!(alone("[home]\nelders = 1\n[supervision]\nlives_alone = false\n"), (false, true));
+    assert_eq!(alone("[home]\nelders = 2\n[supervision]\nlives_alone = true\n"), (true, true));
+}
+
+#[test]
+fn a_weak_link_has_a_limit_within_what_tells_anything() {
+    check(
+        &format!("{GOOD}\n[supervision]\nweak_link = 200\n"),
+        expect![[r#"
+            line 14: supervision.weak_link: 200 is outside 5–100; the default is 30
+        "#]],
+    );
+}

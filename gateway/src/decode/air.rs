@@ -20,7 +20,7 @@ impl Decoder {
             return decoded;
         }
         match levels.as_slice() {
-            ["rtl_433", _, "events"] | ["home", _, "433toMQTT"] => self.radio(heard),
+            ["rtl_433", _, "events"] | ["home", _, "433toMQTT" | "SRFBtoMQTT"] => self.radio(heard),
             ["rtl_433", ..] | ["home", _, "LWT"] => Decoded::default(),
             ["home", _, "BTtoMQTT", address] => self.advertisement(heard, address),
             // Discovery describes devices that speak for themselves on their own topics.
@@ -116,6 +116,46 @@ fn is_set(value: Option<&Scalar>) -> Option<bool> {
     value.and_then(Scalar::word).map(|word| word != "0" && said(Kind::Motion, &word) == Some(Reading::Active))
 }
 
+/// A flag or a word of one; a number is a measurement, whose threshold is the sensor's own business.
+fn is_alarmed(value: Option<&Scalar>) -> Option<bool> {
+    is_set(value.filter(|value| matches!(value, Scalar::Bool(_) | Scalar::Text(_))))
+}
+
+/// What a device's signal is an observation of: by its configured role, where the two go together, else by its own
+/// word.
+///
+/// A door's contact may lie under a mattress and a radar over a bed. But motion is never a door, and nothing but a
+/// press or a fall sensor's own word is ever a fall.
+fn kind_by_role(role: Option<Role>, own: Kind) -> Kind {
+    let senses = matches!(own, Kind::Motion | Kind::Presence | Kind::Contact);
+    let alarms = matches!(own, Kind::Contact | Kind::Water | Kind::Smoke | Kind::Gas | Kind::Co);
+    match role {
+        Some(Role::Motion | Role::Presence | Role::Bed | Role::Vibration) if senses => {
+            role.and_then(Role::kind).unwrap_or(own)
+        }
+        Some(Role::Water | Role::Smoke | Role::Gas | Role::Co) if alarms => role.and_then(Role::kind).unwrap_or(own),
+        // A cord on a contact: pulled is open.
+        Some(Role::Sos | Role::Assistance | Role::ImFine) if own == Kind::Contact => {
+            role.and_then(Role::kind).unwrap_or(own)
+        }
+        Some(_) | None => own,
+    }
+}
+
+/// Notes a signal of a device that is there or not, under the kind that its role gives it.
+fn note_signal(notes: &mut Notes, own: Kind, key: &str, is_on: bool, manner: Manner) {
+    let kind = kind_by_role(notes.membership.role(), own);
+    let is_senses = matches!(own, Kind::Motion | Kind::Presence | Kind::Contact);
+    let is_on = is_on != (is_senses && notes.decoder.config.inverted.contains(notes.device));
+    let reading = match (kind, is_on) {
+        (Kind::Contact, true) => Reading::Open,
+        (Kind::Contact, false) => Reading::Closed,
+        (_, true) => Reading::Active,
+        (_, false) => Reading::Clear,
+    };
+    notes.note(kind, key, reading, manner);
+}
+
 fn radio_says(notes: &mut Notes, flat: &Flat) {
     let burst = Manner::Burst { quiet_ms: BURST_QUIET_MS };
     let state = Manner::State { retain: false, cache: None };
@@ -128,35 +168,33 @@ fn radio_says(notes: &mut Notes, flat: &Flat) {
     let battery = is_set(flat.get("battery_ok"));
     let only_battery = says("battery") || says("tamper") || says("heartbeat") || says("supervision");
     let role = notes.membership.role();
-    match role {
+    let is_door = matches!(role, Some(Role::Door | Role::ExitDoor));
+    if role.is_some_and(Role::is_button) {
         // A button of one code has no word for its press: whatever it sends that is not about itself is one.
-        Some(Role::Sos | Role::Assistance | Role::ImFine) if !only_battery && alarm != Some(false) => {
-            let kind = if role == Some(Role::Sos) { Kind::Sos } else { Kind::Assistance };
+        if !only_battery && alarm != Some(false) {
+            let kind = role.and_then(Role::kind).unwrap_or(Kind::Sos);
             notes.note(kind, "press", Reading::Active, burst);
         }
-        Some(Role::Sos | Role::Assistance | Role::ImFine) => {}
-        Some(Role::Door | Role::ExitDoor) => {
-            let contact = ["contact_open", "reed_open"].iter().find_map(|key| is_set(flat.get(key)));
-            let spoken = || ["state", "event", "switch5"].iter().find_map(|key| contact_said(&word(key)?));
-            let reading = contact.or(alarm).map(|open| if open { Reading::Open } else { Reading::Closed });
-            if let Some(reading) = reading.or_else(spoken) {
-                notes.note(Kind::Contact, "contact", reading, state);
-            }
+    } else {
+        let contact = ["contact_open", "reed_open"].iter().find_map(|key| is_set(flat.get(key)));
+        let spoken = || ["state", "event", "switch5"].iter().find_map(|key| contact_said(&word(key)?));
+        let spoken = || spoken().map(|said| said == Reading::Open);
+        if let Some(open) = contact.or(alarm.filter(|_| is_door)).or_else(spoken) {
+            note_signal(notes, Kind::Contact, "contact", open, state);
         }
-        role => {
+        if !is_door {
             if says("panic") || says("sos") || says("emergency") {
                 notes.note(Kind::Sos, "panic", Reading::Active, burst);
             } else if says("motion") {
-                let kind = role.and_then(Role::kind).unwrap_or(Kind::Motion);
-                notes.note(kind, "motion", Reading::Active, burst);
+                note_signal(notes, Kind::Motion, "motion", true, burst);
             } else if let (Some(kind), Some(alarm)) = (role.and_then(Role::kind), alarm) {
                 notes.note(kind, "alarm", if alarm { Reading::Active } else { Reading::Clear }, state);
             }
-            if is_set(flat.get("water_leak")).or(is_set(flat.get("leak"))) == Some(true) {
-                notes.note(Kind::Water, "water_leak", Reading::Active, state);
+            if let Some(wet) = is_set(flat.get("water_leak")).or(is_set(flat.get("leak"))) {
+                note_signal(notes, Kind::Water, "water_leak", wet, state);
             }
             if says("smoke") {
-                notes.note(Kind::Smoke, "smoke", Reading::Active, burst);
+                note_signal(notes, Kind::Smoke, "smoke", true, burst);
             }
         }
     }
@@ -169,16 +207,26 @@ fn radio_says(notes: &mut Notes, flat: &Flat) {
     }
 }
 
+/// Keys of Theengs' decoders, and of firmware that takes the same names. `pres` is its presence where it is a flag;
+/// a number of that name would be the pressure of the air. `contact` is a word of its own, see below.
+const ADVERTISED: &[(&str, Kind)] = &[
+    ("motion", Kind::Motion),
+    ("presence", Kind::Presence),
+    ("pres", Kind::Presence),
+    ("open", Kind::Contact),
+    ("smoke", Kind::Smoke),
+    ("gas", Kind::Gas),
+    ("water_leak", Kind::Water),
+    ("leak", Kind::Water),
+    ("water", Kind::Water),
+];
+
 fn advertisement_says(notes: &mut Notes, flat: &Flat, retain: bool) {
     let state = Manner::State { retain, cache: None };
     let role = notes.membership.role();
     let packet = flat.get("packet").and_then(Scalar::word);
     if let Some(Scalar::Number(button)) = flat.get("button") {
-        let kind = match role {
-            Some(Role::Sos) => Some(Kind::Sos),
-            Some(Role::Assistance | Role::ImFine) => Some(Kind::Assistance),
-            Some(_) | None => None,
-        };
+        let kind = role.filter(|role| role.is_button()).and_then(Role::kind);
         if retain {
             notes.decoded.rejected = Some(Rejection::RetainedPress);
         } else if let Some(kind) = kind.filter(|_| *button > 0.0) {
@@ -189,20 +237,37 @@ fn advertisement_says(notes: &mut Notes, flat: &Flat, retain: bool) {
             notes.note(kind, "button", Reading::Active, manner);
         }
     }
-    if let Some(moving) = is_set(flat.get("motion")) {
-        notes.note(Kind::Motion, "motion", if moving { Reading::Active } else { Reading::Clear }, state);
+    // A tracker's presence says that a tag is near, not that somebody is in the room; a role may say otherwise.
+    let is_tag = is_set(flat.get("track")) == Some(true) && role.is_none();
+    let mut noted: Vec<Kind> = Vec::new();
+    for (key, own) in ADVERTISED {
+        let is_presence = *own == Kind::Presence;
+        if is_presence && is_tag || noted.contains(own) {
+            continue;
+        }
+        let exact = is_presence || matches!(own, Kind::Smoke | Kind::Gas | Kind::Water);
+        let value = flat.get(key);
+        if let Some(is_on) = if exact { is_alarmed(value) } else { is_set(value) } {
+            noted.push(*own);
+            note_signal(notes, *own, key, is_on, state);
+        }
     }
-    if let Some(open) = is_set(flat.get("open").or_else(|| flat.get("contact"))) {
-        notes.note(Kind::Contact, "open", if open { Reading::Open } else { Reading::Closed }, state);
+    // Older decoders say `open` or `closed` here; a flag of this name would not say which side it means.
+    if let Some(said) = flat.get("contact").and_then(Scalar::word).and_then(|word| contact_said(&word))
+        && !noted.contains(&Kind::Contact)
+    {
+        note_signal(notes, Kind::Contact, "contact", said == Reading::Open, state);
     }
-    if let Some(wet) = is_set(flat.get("water_leak")) {
-        notes.note(Kind::Water, "water_leak", if wet { Reading::Active } else { Reading::Clear }, state);
+    if is_alarmed(flat.get("lowbatt")).is_some() || is_alarmed(flat.get("battery_low")).is_some() {
+        let low = is_alarmed(flat.get("lowbatt")).or(is_alarmed(flat.get("battery_low"))) == Some(true);
+        notes.note(Kind::Battery, "lowbatt", if low { Reading::Low } else { Reading::Normal }, state);
     }
-    if let Some(Scalar::Number(percent)) =
-        flat.get("batt").filter(|batt| matches!(batt, Scalar::Number(p) if (0.0..=100.0).contains(p)))
+    let level = ["batt", "battery"].into_iter().find_map(|key| Some((key, flat.get(key)?)));
+    if let Some((key, Scalar::Number(percent))) =
+        level.filter(|(_, batt)| matches!(batt, Scalar::Number(p) if (0.0..=100.0).contains(p)))
     {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
-        notes.note(Kind::Battery, "batt", Reading::Percent(percent.round() as u8), state);
+        notes.note(Kind::Battery, key, Reading::Percent(percent.round() as u8), state);
     }
     if let Some(Scalar::Number(level)) = flat.get("rssi") {
         #[expect(clippy::cast_possible_truncation, reason = "a cast saturates")]

@@ -75,6 +75,11 @@ impl Role {
         Self::WORDS.iter().find(|(_, role)| *role == self).map_or("", |(word, _)| word)
     }
 
+    /// Whether its device is one that a person presses.
+    pub fn is_button(self) -> bool {
+        matches!(self, Self::Sos | Self::Assistance | Self::ImFine)
+    }
+
     /// What its device's own signal is an observation of; nothing for [`Role::Ignore`].
     pub fn kind(self) -> Option<Kind> {
         match self {

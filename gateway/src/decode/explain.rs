@@ -98,8 +98,9 @@ impl Decoder {
         self.explain_device(device, steps);
         if let Ok(flat) = Flat::parse(heard.payload) {
             for (key, value) in &flat.0 {
-                let told = decoded.seen.iter().any(|seen| seen.observation.key == *key);
-                self.explain_key(device, key, value, told, steps);
+                let told = decoded.seen.iter().map(|seen| &seen.observation).filter(|told| told.key == *key);
+                let told: Vec<Kind> = told.map(|told| told.kind).collect();
+                self.explain_key(device, key, value, &told, steps);
             }
         }
     }
@@ -141,17 +142,20 @@ impl Decoder {
         });
     }
 
-    fn explain_key(&self, device: &str, key: &str, value: &Scalar, told: bool, steps: &mut Vec<Step>) {
+    /// `told`: the kinds that the decoder really made of the key.
+    fn explain_key(&self, device: &str, key: &str, value: &Scalar, told: &[Kind], steps: &mut Vec<Step>) {
         let known = self.memory.device(device).and_then(|device| device.description.as_ref());
         let known = known.filter(|known| known.described);
         let listed = known.and_then(|known| known.sense(key));
         let sense = listed.cloned().or_else(|| sense_by_name(key, value));
-        if told {
-            let own =
-                sense.as_ref().into_iter().flat_map(|sense| sense.read(value)).flatten().map(|own| own.kind).next();
-            if let (Some(own), Some(role)) = (own, self.membership(device).role())
-                && let Some(kind) = role.kind().filter(|kind| *kind != own)
+        if !told.is_empty() {
+            let read = sense.as_ref().into_iter().flat_map(|sense| sense.read(value)).flatten();
+            let own: Vec<Kind> = read.map(|own| own.kind).collect();
+            // Only what came out is a role's doing: a posture radar with the role `fall` still says presence.
+            if let (Some(first), Some(role)) = (own.first().copied(), self.membership(device).role())
+                && let Some(kind) = role.kind().filter(|kind| told.contains(kind) && !own.contains(kind))
             {
+                let own = first;
                 let (own, kind) = (kind_words(own), kind_words(kind));
                 let word = role.word();
                 steps.push(step(

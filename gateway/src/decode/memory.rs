@@ -287,7 +287,7 @@ fn differs(known: &Reading, value: &Reading) -> bool {
 fn observed_by(kind: TriggerKind, reason: Reason) -> Option<(Kind, Reading)> {
     match reason {
         Reason::BatteryLow => return Some((Kind::Battery, Reading::Low)),
-        Reason::CaseOpened => return Some((Kind::Tamper, Reading::Active)),
+        Reason::CaseOpened | Reason::WireCut => return Some((Kind::Tamper, Reading::Active)),
         Reason::ButtonPressed
         | Reason::SosKeySet
         | Reason::SosKeyRepeated
@@ -309,6 +309,7 @@ fn observed_by(kind: TriggerKind, reason: Reason) -> Option<(Kind, Reading)> {
         | Reason::RadioBridgeSilent
         | Reason::OnlySensorsSilent
         | Reason::SensorStuck
+        | Reason::LinkWeak
         | Reason::MainsLost
         | Reason::MainsLostLong
         | Reason::GatewaySilent

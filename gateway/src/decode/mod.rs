@@ -40,6 +40,9 @@ pub use zigbee::DEVICE_LIST_BYTES_MAX;
 
 use memory::{Device, Manner, Memory};
 
+/// The key under which an input of this machine tells of its own wire.
+pub const WIRE: &str = "wire";
+
 /// One message as the intake heard it.
 pub struct Heard<'a> {
     /// Its topic.
@@ -234,6 +237,7 @@ impl<'d> Notes<'d> {
             (Kind::Smoke | Kind::Gas | Kind::Co | Kind::Water, Reading::Active) => {
                 Some(unless_unregistered(Reason::SensorAlarm))
             }
+            (Kind::Tamper, Reading::Active) if key == WIRE => Some(Reason::WireCut),
             (Kind::Tamper, Reading::Active) => Some(Reason::CaseOpened),
             (Kind::Battery, Reading::Low) => Some(Reason::BatteryLow),
             (_, _) => None,

@@ -165,6 +165,13 @@ impl GenericRule {
         Self { on: vec![code.to_owned()], momentary: true, debounce_ms: BURST_QUIET_MS, ..rule }
     }
 
+    /// A learned code of OpenMQTTGateway on a Sonoff RF bridge: `home/<gateway>/SRFBtoMQTT` with `value`.
+    pub fn openmqttgateway_srfb(device: &str, code: &str, role: Role) -> Self {
+        let rule = Self::openmqttgateway_433(device, code, role);
+        let topic = TopicPattern::parse("home/+/SRFBtoMQTT").unwrap_or_else(|_| rule.topic.clone());
+        Self { topic, ..rule }
+    }
+
     /// What a value says; nothing where it is about something else.
     fn reading(&self, kind: Kind, value: &str) -> Option<Reading> {
         let is_in = |values: &[String]| values.iter().any(|known| known.eq_ignore_ascii_case(value));

@@ -10,7 +10,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::wire::{Closed, Contacts, Said, Wire};
 use super::{PinBank, Pull};
-use crate::decode::{GenericRule, Role, Select, TopicPattern};
+use crate::decode::{GenericRule, Role, Select, TopicPattern, WIRE};
 use crate::engine::Verdict;
 use crate::intake::{Incoming, IntakeSender};
 
@@ -79,7 +79,7 @@ impl WiredInput {
         match self.kind {
             WiredKind::Sos => vec![
                 rule(Role::Sos, "cord", "pulled", "rest", true),
-                rule(Role::Tamper, "wire", "faulty", "whole", false),
+                rule(Role::Tamper, WIRE, "faulty", "whole", false),
             ],
             WiredKind::Mains => vec![rule(Role::Mains, "mains", "present", "lost", false)],
             WiredKind::BatteryLow => vec![rule(Role::Battery, "battery", "low", "normal", false)],

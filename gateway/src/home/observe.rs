@@ -63,7 +63,7 @@ impl Home {
             Kind::Fall if active => {
                 self.falls.fell(now, observation, room, reason, &self.pre_alarms, &self.rules.fall, effects);
             }
-            // Link quality moves with every message and says nothing of the elder; it stays in the device list.
+            // Link quality moves with every message and says nothing of the elder: it is supervised, and no record.
             Kind::Link => {}
             Kind::Sos
             | Kind::Assistance

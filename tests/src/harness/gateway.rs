@@ -58,6 +58,17 @@ impl StatusPage {
         answer.text().await.map_err(|error| chain(&error))
     }
 
+    /// Drives a simulated input pin.
+    ///
+    /// # Errors
+    /// When the page does not answer, or the pin is no simulated input.
+    pub async fn drive(&self, pin: u8, high: bool) -> Result<(), Failed> {
+        let level = serde_json::json!({ "level": u8::from(high) });
+        let request = self.client.put(format!("{}/v1/pins/{pin}", self.base)).json(&level);
+        let answer = request.send().await.map_err(|error| chain(&error))?;
+        if answer.status().is_success() { Ok(()) } else { Err(format!("pin {pin}: {}", answer.status())) }
+    }
+
     /// One number of `/metrics`, by its name with labels, such as `gateway_rejected_total{reason="not_json"}`; one
     /// that was not counted yet is 0.
     ///

@@ -3,8 +3,10 @@
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
+use sensor_sim::device::{Device, Model};
 use sensor_sim::payload;
-use tests::harness::program;
+use tests::harness::setup::BRIDGE;
+use tests::harness::{program, wire};
 
 use crate::home::{BUTTON, Home, OrFail as _, PATIENCE, run, setup, text};
 
@@ -45,5 +47,31 @@ async fn a_test_press_is_heard_opens_no_order_and_leaves_its_evidence() -> anyho
     ensure!(ended.success(), "the test ended with {ended}");
     let orders = home.desk.work_orders().await.or_fail()?;
     ensure!(orders.is_empty(), "a test opened {} orders", orders.len());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_device_that_joined_and_never_spoke_is_in_the_list_with_its_class() -> anyhow::Result<()> {
+    let home = Home::start(setup()?).await?;
+    let mut bridge = home.mqtt(BRIDGE).await?;
+    let packet = bridge.packet();
+    let message = wire::Publish {
+        topic: "zigbee2mqtt/bridge/devices".into(),
+        payload: payload::bridge_devices(&[Device::new("spare cord", Model::LatchingSos, None, 1)]),
+        packet: Some(packet),
+        duplicate: false,
+        retain: true,
+    };
+    bridge.send(&wire::publish(&message)).await.or_fail()?;
+    bridge.acknowledged(packet, 0).await.or_fail()?;
+    let config = home.setup.write_gateway()?;
+    let output = run("gateway", &["devices", "--json", "--config", &config.to_string_lossy()], "")?;
+    ensure!(output.status.success(), "{}", text(&output.stderr));
+    let devices: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout)?;
+    let line = devices.iter().find(|line| line["device"] == "spare cord").context("it is missing")?;
+    let classes = line["class"].as_array().cloned().unwrap_or_default();
+    ensure!(classes.contains(&"sos".into()) && line["heard_secs_ago"].is_null(), "{line}");
+    let table = run("gateway", &["devices", "--config", &config.to_string_lossy()], "")?;
+    ensure!(text(&table.stdout).contains("joined, never heard"), "{}", text(&table.stdout));
     Ok(())
 }

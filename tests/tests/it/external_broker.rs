@@ -1,12 +1,13 @@
 //! The gateway against somebody else's broker: a real mosquitto.
 
+use anyhow::Context as _;
 use sensor_sim::payload;
 use tests::harness::mqtt::{MqttClient, SignIn};
 use tests::harness::secret;
 use tests::harness::setup::Broker;
-use tests::harness::{gateway, program};
+use tests::harness::{gateway, ports, program};
 
-use crate::home::{BUTTON, Home, Mosquitto, OrFail as _, PATIENCE, setup};
+use crate::home::{BUTTON, Home, Mosquitto, OrFail as _, PATIENCE, run, setup, text};
 
 async fn started() -> anyhow::Result<(Home, Mosquitto, SignIn)> {
     started_with("").await
@@ -89,4 +90,39 @@ async fn home_assistant_is_told_by_the_brokers_will_that_the_gateway_died() -> a
     home.gateway = gateway::start(&home.setup, None).await?;
     let back = dashboard.heard_count();
     dashboard.hear("it is back", back.saturating_sub(1), PATIENCE, says("online")).await.or_fail().map(drop)
+}
+
+#[tokio::test]
+async fn the_settings_printed_for_mosquitto_start_it_carry_a_press_and_keep_others_out() -> anyhow::Result<()> {
+    let mut setup = setup()?;
+    let [port] = ports::free()?;
+    let sign_in = |name: &str| anyhow::Ok(SignIn { name: name.to_owned(), password: secret::token()? });
+    let (home, bridge) = (sign_in("homecare")?, sign_in("zigbee2mqtt")?);
+    let passwords = Mosquitto::passwords(&setup, &[(&home.name, &home.password), (&bridge.name, &bridge.password)])?;
+    setup.broker = Broker::External { port, sign_in: home };
+    let config = setup.write_gateway()?;
+    let printed = run("gateway", &["snippets", "mosquitto", "--config", &config.to_string_lossy()], "")?;
+    let printed = text(&printed.stdout);
+    let (settings, rights) = printed.split_once("# ── /etc/mosquitto/homecare.acl").context("two files are printed")?;
+    let rights = setup.write("homecare.acl", &format!("# {rights}"))?;
+    // Only where its files stand is of this machine; all else is as it is printed.
+    let settings = settings
+        .replace("/etc/mosquitto/homecare.passwd", &passwords.to_string_lossy())
+        .replace("/etc/mosquitto/homecare.acl", &rights.to_string_lossy());
+    let place = format!("user root\npersistence_location {}/\n", setup.dir().display());
+    let mut mosquitto =
+        Mosquitto::with_config(setup.write("snippet.conf", &format!("{settings}{place}"))?, port).await?;
+    let home = Home::start(setup).await?;
+    mosquitto
+        .says("the gateway hears its buttons", |line| line.contains("Sending SUBACK to homecare-demo-home-life-safety"))
+        .await?;
+    anyhow::ensure!(MqttClient::connect(port, "stranger", None).await.is_err(), "a stranger was let in");
+    let mut bridge = MqttClient::connect(port, "bridge", Some(&bridge)).await.or_fail()?;
+    // The bridge may speak for its devices alone: mosquitto acknowledges the rest and drops it.
+    bridge.publish("homecare/cancel", b"{}").await.or_fail()?;
+    let press = payload::sos_press(BUTTON);
+    bridge.publish(&press.topic, &press.payload).await.or_fail()?;
+    home.presses(1).await?;
+    mosquitto.says("the foreign word is refused", |line| line.contains("Denied PUBLISH from bridge")).await?;
+    home.one_order_with(1).await
 }

@@ -180,15 +180,7 @@ impl Mosquitto {
     /// Starts a broker for these sign-ins, in the setup's directory.
     pub async fn start(setup: &Setup, sign_ins: &[(&str, &str)]) -> anyhow::Result<Self> {
         let path = found("mosquitto")?;
-        let passwords = setup.write("mosquitto.passwords", "")?;
-        for (name, password) in sign_ins {
-            let status = Command::new(found("mosquitto_passwd")?)
-                .args(["-b"])
-                .arg(&passwords)
-                .args([name, password])
-                .output()?;
-            ensure!(status.status.success(), "mosquitto_passwd: {}", text(&status.stderr));
-        }
+        let passwords = Self::passwords(setup, sign_ins)?;
         let [port] = ports::free()?;
         let config = setup.write(
             "mosquitto.conf",
@@ -199,6 +191,27 @@ impl Mosquitto {
                 setup.dir().display()
             ),
         )?;
+        let program = Self::launch(&path, &config, port).await?;
+        Ok(Self { program, config, path, port })
+    }
+
+    /// Writes the password file of these sign-ins.
+    pub fn passwords(setup: &Setup, sign_ins: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
+        let passwords = setup.write("mosquitto.passwords", "")?;
+        for (name, password) in sign_ins {
+            let status = Command::new(found("mosquitto_passwd")?)
+                .args(["-b"])
+                .arg(&passwords)
+                .args([name, password])
+                .output()?;
+            ensure!(status.status.success(), "mosquitto_passwd: {}", text(&status.stderr));
+        }
+        Ok(passwords)
+    }
+
+    /// Starts a broker with a configuration of its own, which listens on `port`.
+    pub async fn with_config(config: PathBuf, port: u16) -> anyhow::Result<Self> {
+        let path = found("mosquitto")?;
         let program = Self::launch(&path, &config, port).await?;
         Ok(Self { program, config, path, port })
     }

@@ -17,3 +17,4 @@ mod stopping;
 mod stream;
 mod tidy;
 mod week;
+mod wired;

@@ -75,6 +75,7 @@ fn what_is_missing_in_the_home_is_told() {
             device `cord` has no room: an order cannot say where.
             device `pad` has no room: an order cannot say where.
             device `pad` has no role: it counts as what it says of itself, and bed pads often say contact.
+            `pendant` has no heartbeat and cannot be supervised: test it by hand each month (gateway test-press).
             client `lamp` has no rights at all: publish and subscribe are both empty.
             no client may publish `zigbee2mqtt/#`: nothing of the Zigbee devices comes in.
             no client may publish `tele/rf/RESULT`, which the rule of `pendant` listens to: nothing of it comes in.
@@ -131,4 +132,16 @@ fn a_devices_own_setting_wins_over_the_one_for_all() {
             `cord`'s `sos` is cached and repeated, so a press is ambiguous: set filtered_cache: ['^sos$'].
         "#]],
     );
+}
+
+#[test]
+fn a_bluetooth_button_is_asked_about_and_one_that_is_told_apart_is_not() {
+    let button = "[[device]]\nname = \"A4C138000001\"\nrole = \"sos\"\nroom = \"hall\"\n";
+    told(
+        on_home(&config(&format!("{HOME}{button}"))),
+        expect![[r#"
+            button `A4C138000001`: if it speaks only when it is pressed, write power = "one_way", or it is called silent.
+        "#]],
+    );
+    told(on_home(&config(&format!("{HOME}{button}power = \"battery\"\n"))), expect![[""]]);
 }

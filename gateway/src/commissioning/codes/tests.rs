@@ -16,11 +16,15 @@ password = "a-long-password"
 publish = ["rtl_433/#", "tele/#", "home/#"]
 "#;
 
-const MESSAGES: [(&str, &str); 4] = [
+const MESSAGES: [(&str, &str); 5] = [
     ("rtl_433/pi/events", r#"{"model":"Generic-Remote","id":23130,"cmd":196,"tristate":"ZZXX10ZZ1ZX0"}"#),
     ("rtl_433/pi/events", r#"{"model":"Smoke-GS558","id":4660,"code":"abc\"d"}"#),
     ("tele/RF_Bridge/RESULT", r#"{"RfReceived":{"Sync":12470,"Low":420,"High":1220,"Data":"D691DE","RfKey":"None"}}"#),
     ("home/OMG/433toMQTT", r#"{"value":5592332,"protocol":1,"length":24,"delay":180}"#),
+    (
+        "home/OpenMQTTGateway/SRFBtoMQTT",
+        r#"{"raw":"2B660186042E00E7E5","value":"59365","delay":"1111","val_Thigh":"390","val_Tlow":"1070"}"#,
+    ),
 ];
 
 fn hear(decoder: &Decoder, topic: &str, payload: &str) -> Vec<String> {

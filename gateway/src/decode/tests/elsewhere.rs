@@ -55,3 +55,170 @@ fn openmqttgateway_learns_a_code_and_hears_its_repeats_once() {
         rejected unknown_device
     "#]]);
 }
+
+const BLE: &str = "home/gw/BTtoMQTT/A4C138000001";
+
+/// What an advertisement says on a device of a role.
+fn advertised(role: Role, payloads: &[Value], expected: Expect) {
+    let mut ear = Ear::home(&[("A4C138000001", role)]);
+    for payload in payloads {
+        ear.hear(BLE, payload.clone());
+    }
+    ear.said(expected);
+}
+
+#[test]
+fn a_door_sensor_of_bluetooth_under_a_mattress_is_a_bed_pad_by_its_role() {
+    let door = |open: bool, packet: u32| json!({"id": "A4:C1:38:00:00:01", "model_id": "SBDW-002C", "type": "CTMO", "packet": packet, "batt": 90, "open": open});
+    advertised(
+        Role::Bed,
+        &[door(true, 1), door(true, 1), door(false, 2)],
+        expect![[r#"
+        Bed Active by A4C138000001.open NEW; Battery Percent(90) by A4C138000001.batt NEW
+        Bed Active by A4C138000001.open; Battery Percent(90) by A4C138000001.batt
+        Bed Clear by A4C138000001.open NEW; Battery Percent(90) by A4C138000001.batt
+    "#]],
+    );
+    advertised(
+        Role::Door,
+        &[door(true, 1)],
+        expect![[r#"
+        Contact Open by A4C138000001.open NEW; Battery Percent(90) by A4C138000001.batt NEW
+    "#]],
+    );
+    let mut turned = Ear::with(DecoderConfig {
+        devices: BTreeMap::from([("A4C138000001".to_owned(), Role::Bed)]),
+        inverted: BTreeSet::from(["A4C138000001".to_owned()]),
+        unknown_devices: UnknownDevices::JoinedOnly,
+        ..DecoderConfig::without_home()
+    });
+    turned.hear(BLE, door(true, 1));
+    turned.said(expect![[r#"
+        Bed Clear by A4C138000001.open NEW; Battery Percent(90) by A4C138000001.batt NEW
+    "#]]);
+}
+
+#[test]
+fn a_contact_of_bluetooth_is_read_by_its_words_and_a_bare_flag_of_that_name_is_not() {
+    advertised(
+        Role::ExitDoor,
+        &[json!({"model_id": "BSDOO", "contact": "open"}), json!({"contact": "closed"}), json!({"contact": true})],
+        expect![[r#"
+            Contact Open by A4C138000001.contact NEW
+            Contact Closed by A4C138000001.contact NEW
+            nothing
+        "#]],
+    );
+}
+
+#[test]
+fn presence_smoke_gas_and_leaks_of_bluetooth_are_understood_and_measurements_are_not() {
+    let all = [
+        json!({"model_id": "CGPR1", "pres": true, "lux": 3}),
+        json!({"pres": 1013.2}),
+        json!({"presence": true}),
+        json!({"smoke": true}),
+        json!({"smoke": false}),
+        json!({"gas": true, "battery": 41}),
+        json!({"gas": 12.5}),
+        json!({"water_leak": true}),
+        json!({"leak": false}),
+        json!({"lowbatt": true}),
+    ];
+    let mut ear = Ear::home(&[("A4C138000001", Role::Presence)]);
+    for payload in &all {
+        ear.hear(BLE, payload.clone());
+    }
+    ear.said(expect![[r#"
+        Presence Active by A4C138000001.pres NEW
+        nothing
+        Presence Active by A4C138000001.presence NEW
+        Smoke Active by A4C138000001.smoke NEW SensorAlarm
+        Smoke Clear by A4C138000001.smoke NEW
+        Gas Active by A4C138000001.gas NEW SensorAlarm; Battery Percent(41) by A4C138000001.battery NEW
+        nothing
+        Water Active by A4C138000001.water_leak NEW SensorAlarm
+        Water Clear by A4C138000001.leak NEW
+        Battery Low by A4C138000001.lowbatt NEW BatteryLow
+    "#]]);
+}
+
+#[test]
+fn a_trackers_presence_is_no_person_in_the_room() {
+    let mut ear = Ear::open();
+    ear.hear(BLE, json!({"model_id": "TILE", "type": "TRACK", "track": true, "presence": true}));
+    ear.said(expect![[r#"
+        nothing
+    "#]]);
+}
+
+#[test]
+fn a_role_never_makes_a_door_of_motion_nor_a_fall_of_anything() {
+    advertised(
+        Role::Door,
+        &[json!({"motion": true})],
+        expect![[r#"
+        Motion Active by A4C138000001.motion NEW
+    "#]],
+    );
+    advertised(
+        Role::Fall,
+        &[json!({"motion": true, "open": true, "presence": true})],
+        expect![[r#"
+        Motion Active by A4C138000001.motion NEW; Presence Active by A4C138000001.presence NEW; Contact Open by A4C138000001.open NEW
+    "#]],
+    );
+    advertised(
+        Role::Bed,
+        &[json!({"motion": true}), json!({"presence": false})],
+        expect![[r#"
+        Bed Active by A4C138000001.motion NEW
+        Bed Clear by A4C138000001.presence NEW
+    "#]],
+    );
+    advertised(
+        Role::Sos,
+        &[json!({"open": true}), json!({"motion": true})],
+        expect![[r#"
+        Sos Active by A4C138000001.open NEW SosKeySet
+        Motion Active by A4C138000001.motion NEW
+    "#]],
+    );
+}
+
+#[test]
+fn a_contact_on_the_air_is_what_its_device_is_for() {
+    let contact = |open: u32| json!({"model": "Honeywell-Security", "id": "a1", "contact_open": open, "battery_ok": 1});
+    for role in [Role::Bed, Role::Water, Role::Door] {
+        let mut ear = Ear::home(&[("Honeywell-Security/a1", role)]);
+        ear.hear("rtl_433/pi/events", contact(1)).hear("rtl_433/pi/events", contact(0));
+        ear.said(match role {
+            Role::Bed => expect![[r#"
+                Bed Active by Honeywell-Security/a1.contact NEW; Battery Normal by Honeywell-Security/a1.battery_ok NEW
+                Bed Clear by Honeywell-Security/a1.contact NEW; Battery Normal by Honeywell-Security/a1.battery_ok
+            "#]],
+            Role::Water => expect![[r#"
+                Water Active by Honeywell-Security/a1.contact NEW SensorAlarm; Battery Normal by Honeywell-Security/a1.battery_ok NEW
+                Water Clear by Honeywell-Security/a1.contact NEW; Battery Normal by Honeywell-Security/a1.battery_ok
+            "#]],
+            _ => expect![[r#"
+                Contact Open by Honeywell-Security/a1.contact NEW; Battery Normal by Honeywell-Security/a1.battery_ok NEW
+                Contact Closed by Honeywell-Security/a1.contact NEW; Battery Normal by Honeywell-Security/a1.battery_ok
+            "#]],
+        });
+    }
+}
+
+#[test]
+fn a_leak_on_the_air_is_over_when_it_says_so() {
+    let leak = |wet: u32| json!({"model": "Ecowitt-WH55", "id": "b2", "leak": wet, "battery_ok": 1});
+    let mut ear = Ear::home(&[("Ecowitt-WH55/b2", Role::Water)]);
+    for wet in [1, 0, 1] {
+        ear.hear("rtl_433/pi/events", leak(wet));
+    }
+    ear.said(expect![[r#"
+        Water Active by Ecowitt-WH55/b2.water_leak NEW SensorAlarm; Battery Normal by Ecowitt-WH55/b2.battery_ok NEW
+        Water Clear by Ecowitt-WH55/b2.water_leak NEW; Battery Normal by Ecowitt-WH55/b2.battery_ok
+        Water Active by Ecowitt-WH55/b2.water_leak NEW SensorAlarm; Battery Normal by Ecowitt-WH55/b2.battery_ok
+    "#]]);
+}

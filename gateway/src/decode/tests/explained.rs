@@ -56,3 +56,18 @@ fn an_explanation_keeps_codes_back() {
     let told = explained(&ear, "zigbee2mqtt/keypad", json!({"action": "panic", "action_code": "4711", "code": "4711"}));
     assert!(told.contains("an emergency call") && !told.contains("4711"), "{told}");
 }
+
+#[test]
+fn a_posture_radar_with_the_role_fall_is_not_said_to_make_a_fall_of_presence() {
+    let status = words("status", &["unoccupied", "occupied", "sitting", "on_the_bed", "low_posture", "falling"]);
+    let ear = Ear::home(&[("radar", Role::Fall)]).listed(&[("radar", "Fall detection sensor", json!([status]))]);
+    expect![[r#"
+        The topic is Zigbee2MQTT's (`zigbee2mqtt`): a device's state.
+        Device `radar` is configured, role `fall`.
+        Its class comes from the bridge's exposes; keys that mean something: status.
+        `status` → presence: yes. Heard for the first time: news.
+    "#]]
+    .assert_eq(&explained(&ear, "zigbee2mqtt/radar", json!({"status": "occupied"})));
+    let falls = explained(&ear, "zigbee2mqtt/radar", json!({"status": "falling"}));
+    assert!(falls.contains("a fall: yes") && !falls.contains("makes it"), "{falls}");
+}

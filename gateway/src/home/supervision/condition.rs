@@ -1,4 +1,6 @@
-//! The condition of a device: a low battery, said again each week, and an opened case.
+//! The condition of a device: a low battery, said again each week, an opened case or cut wire, a weak link.
+//!
+//! How long a link has been weak is not journaled, as a silence is not: after a restart its hour begins anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,6 +9,7 @@ use protocol::record::{Body, Record, Restored, Stamp, Trigger};
 use protocol::trigger::{Reason, TriggerKind};
 use serde::{Deserialize, Serialize};
 
+use crate::decode::WIRE;
 use crate::home::Effect;
 use crate::home::age_ms;
 
@@ -23,12 +26,26 @@ pub struct ConditionRules {
     pub low_percent: u8,
     /// A low battery is reported again after this, milliseconds (1–30 days).
     pub again_ms: u64,
+    /// A link quality below this is weak, on Zigbee's scale of 0–255 (5–100). The default is where the decoder and
+    /// the device list call a link weak too.
+    pub weak_link: i32,
 }
 
 impl Default for ConditionRules {
     fn default() -> Self {
-        Self { low_percent: 15, again_ms: 7 * 24 * 3_600_000 }
+        Self { low_percent: 15, again_ms: 7 * 24 * 3_600_000, weak_link: 30 }
     }
+}
+
+/// The quality swings with each message and with every person in the way: only what stays so long is the device's
+/// condition, milliseconds. Its return has to last as long.
+const LINK_HELD_MS: u64 = 3_600_000;
+
+/// On which side of the limit a link has been, and since when, in this run.
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    weak: bool,
+    since_ms: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -41,13 +58,26 @@ struct Low {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Conditions {
     low: BTreeMap<String, Low>,
-    open: BTreeSet<String>,
+    /// Opened cases and cut wires by device, weak links by [`link_of`] it: one set, in the form that checkpoints have.
+    standing: BTreeSet<String>,
+    #[serde(skip)]
+    links: BTreeMap<String, Link>,
+}
+
+/// The name of a device's link among what stands; no device's own, which never holds this letter.
+fn link_of(device: &str) -> String {
+    format!("{device}\0link")
+}
+
+/// What a tamper key is about: the wire of an input of this machine, or a case.
+fn tampered(observation: &Observation) -> Reason {
+    if observation.key == WIRE { Reason::WireCut } else { Reason::CaseOpened }
 }
 
 impl Conditions {
     /// A device speaks of its battery or its case.
     pub fn said(
-        &self,
+        &mut self,
         now: &Stamp,
         observation: &Observation,
         room: Option<&String>,
@@ -67,12 +97,42 @@ impl Conditions {
                     effects.push(over(device, room, Reason::BatteryLow));
                 }
             }
-            (Kind::Tamper, Reading::Active) if !self.open.contains(device) => {
-                effects.push(raise(observation, room, Reason::CaseOpened));
+            (Kind::Tamper, Reading::Active) if !self.standing.contains(device) => {
+                effects.push(raise(observation, room, tampered(observation)));
             }
-            (Kind::Tamper, Reading::Clear) if self.open.contains(device) => {
-                effects.push(over(device, room, Reason::CaseOpened));
+            (Kind::Tamper, Reading::Clear) if self.standing.contains(device) => {
+                effects.push(over(device, room, tampered(observation)));
             }
+            // Decibels are below nought and have no limit here.
+            (Kind::Link, Reading::Level(level)) if *level >= 0 => {
+                self.link(now, observation, *level < rules.weak_link, room, effects);
+            }
+            _ => {}
+        }
+    }
+
+    /// A device says how well it is heard.
+    fn link(
+        &mut self,
+        now: &Stamp,
+        observation: &Observation,
+        weak: bool,
+        room: Option<&String>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let device = &observation.device;
+        if self.links.len() >= DEVICES_MAX && !self.links.contains_key(device) {
+            return;
+        }
+        let begun = Link { weak, since_ms: now.uptime_ms };
+        let link = self.links.entry(device.clone()).or_insert(begun);
+        if link.weak != weak {
+            *link = begun;
+        }
+        let held = now.uptime_ms.saturating_sub(link.since_ms) >= LINK_HELD_MS;
+        match (held, weak, self.standing.contains(&link_of(device))) {
+            (true, true, false) => effects.push(raise(observation, room, Reason::LinkWeak)),
+            (true, false, true) => effects.push(over(device, room, Reason::LinkWeak)),
             _ => {}
         }
     }
@@ -101,8 +161,10 @@ impl Conditions {
         if trigger.reason == Reason::BatteryLow && has_room {
             let low = Low { key: trigger.key.clone(), raised: record.at };
             self.low.insert(trigger.device.clone(), low);
-        } else if trigger.reason == Reason::CaseOpened && self.open.len() < DEVICES_MAX {
-            self.open.insert(trigger.device.clone());
+        } else if let Some(name) = standing_of(trigger.reason, &trigger.device)
+            && self.standing.len() < 2 * DEVICES_MAX
+        {
+            self.standing.insert(name);
         }
     }
 
@@ -110,9 +172,18 @@ impl Conditions {
     pub fn restored(&mut self, restored: &Restored) {
         if restored.reason == Reason::BatteryLow {
             self.low.remove(&restored.device);
-        } else if restored.reason == Reason::CaseOpened {
-            self.open.remove(&restored.device);
+        } else if let Some(name) = standing_of(restored.reason, &restored.device) {
+            self.standing.remove(&name);
         }
+    }
+}
+
+/// The name under which what a reason is about stands; none of a reason that is another's.
+fn standing_of(reason: Reason, device: &str) -> Option<String> {
+    if reason == Reason::LinkWeak {
+        Some(link_of(device))
+    } else {
+        matches!(reason, Reason::CaseOpened | Reason::WireCut).then(|| device.to_owned())
     }
 }
 

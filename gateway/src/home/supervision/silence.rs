@@ -25,11 +25,15 @@ pub enum Power {
     Battery,
     /// This machine, by wire: its wire is supervised, it never beats.
     Wired,
+    /// A battery in what speaks only when it is used, such as a 433 MHz button: it never beats, its silence says
+    /// nothing, and only a test by hand proves it.
+    OneWay,
 }
 
 impl Power {
     /// Each one's word in a configuration.
-    pub const WORDS: &[(&str, Self)] = &[("mains", Self::Mains), ("battery", Self::Battery), ("wired", Self::Wired)];
+    pub const WORDS: &[(&str, Self)] =
+        &[("mains", Self::Mains), ("battery", Self::Battery), ("wired", Self::Wired), ("one_way", Self::OneWay)];
 }
 
 /// How long devices may be silent, milliseconds.
@@ -41,14 +45,14 @@ pub struct SilenceRules {
     pub sos_ms: u64,
     /// Any other device on a battery (24–168 h).
     pub battery_ms: u64,
-    /// Whether the elder lives alone.
+    /// Whether the elder lives alone; by default, as a home has one elder by default.
     pub lives_alone: bool,
 }
 
 impl Default for SilenceRules {
     fn default() -> Self {
         let hour_ms = 3_600_000;
-        Self { mains_ms: hour_ms / 2, sos_ms: 24 * hour_ms, battery_ms: 72 * hour_ms, lives_alone: false }
+        Self { mains_ms: hour_ms / 2, sos_ms: 24 * hour_ms, battery_ms: 72 * hour_ms, lives_alone: true }
     }
 }
 
@@ -219,13 +223,13 @@ fn allowed_ms(place: &Place, listed: Option<Power>, rules: &SilenceRules) -> u64
     match (place.role, place.power.or(listed).unwrap_or(by_role)) {
         (Some(Role::Sos), _) => rules.sos_ms,
         (_, Power::Mains) => rules.mains_ms,
-        (_, Power::Battery | Power::Wired) => rules.battery_ms,
+        (_, Power::Battery | Power::Wired | Power::OneWay) => rules.battery_ms,
     }
 }
 
-/// A mains input speaks when something changes; what is ignored is nobody's.
+/// What never beats cannot be missed; a mains input speaks when something changes; what is ignored is nobody's.
 fn is_watched(place: &Place) -> bool {
-    place.power != Some(Power::Wired)
+    !matches!(place.power, Some(Power::Wired | Power::OneWay))
         && !matches!(place.role, Some(Role::Ignore | Role::Mains | Role::Tamper | Role::Battery))
 }
 

@@ -300,3 +300,88 @@ fn im_fine_never_cancels_a_press_and_is_said_to_the_dispatcher() {
         0s record said fine with fine
     "#]]);
 }
+
+#[test]
+fn a_button_that_never_beats_is_never_called_silent_and_is_still_asked_for_its_monthly_test() {
+    let mut bench = Bench::new();
+    for device in ["bedside", "fine"] {
+        bench.home.rules.devices.get_mut(device).unwrap().power = Some(Power::OneWay);
+    }
+    bench.start();
+    for _ in 0..34 * 24 * 4 {
+        bench.wait(15 * MINUTE_MS);
+        bench.heard("radar");
+        bench.heard("hall");
+    }
+    bench.check(expect![[r#"
+        0s told again All is well
+        2678400s record test of bedside: ProofDue
+        2851200s record trigger Technical by bedside (ProofOverdue)
+    "#]]);
+}
+
+/// The link quality of `hall` so many times, ten minutes apart.
+fn linked(bench: &mut Bench, level: i32, times: u32) {
+    for _ in 0..times {
+        bench.repeated(Kind::Link, "hall", Reading::Level(level));
+        bench.wait(10 * MINUTE_MS);
+    }
+}
+
+#[test]
+fn a_link_that_stays_weak_for_an_hour_is_reported_once_and_its_return_too() {
+    let mut bench = Bench::new();
+    linked(&mut bench, 12, 20);
+    linked(&mut bench, 90, 20);
+    linked(&mut bench, 29, 8);
+    bench.check(expect![[r#"
+        3600s record trigger Technical by hall (LinkWeak)
+        15600s record over Technical by hall (LinkWeak)
+        27600s record trigger Technical by hall (LinkWeak)
+    "#]]);
+}
+
+#[test]
+fn a_link_that_wavers_or_counts_in_decibels_is_nobodys_business() {
+    let mut bench = Bench::new();
+    for _ in 0..20 {
+        linked(&mut bench, 12, 5);
+        linked(&mut bench, 30, 1);
+    }
+    linked(&mut bench, -97, 20);
+    bench.check(expect![[""]]);
+}
+
+#[test]
+fn a_weak_link_is_reported_once_over_a_checkpoint_and_a_restart() {
+    let mut bench = Bench::new();
+    linked(&mut bench, 12, 8);
+    let bytes = bincode::serialize(&bench.home.snapshot()).unwrap();
+    let rules = bench.home.rules.clone();
+    bench.home = Home::restore(rules, bincode::deserialize(&bytes).unwrap());
+    bench.now = Stamp { boot: 2, uptime_ms: 1_000, ..bench.now };
+    linked(&mut bench, 12, 8);
+    linked(&mut bench, 200, 8);
+    bench.check(expect![[r#"
+        3600s record trigger Technical by hall (LinkWeak)
+        8401s record over Technical by hall (LinkWeak)
+    "#]]);
+}
+
+#[test]
+fn a_cut_wire_is_no_opened_case_and_its_mending_is_reported() {
+    let mut bench = Bench::new();
+    let mut wire = |value| {
+        let (device, key) = ("bedside".to_owned(), crate::decode::WIRE.to_owned());
+        let observation = Observation { kind: Kind::Tamper, device, key, value };
+        bench.input(&Input::Observed { observation: &observation, edge: true, reason: None });
+    };
+    wire(Reading::Active);
+    wire(Reading::Clear);
+    bench.check(expect![[r#"
+        0s record trigger Technical by bedside (WireCut)
+        0s record observed Tamper Active by bedside
+        0s record over Technical by bedside (WireCut)
+        0s record observed Tamper Clear by bedside
+    "#]]);
+}
