@@ -189,24 +189,32 @@ fn a_role_never_makes_a_door_of_motion_nor_a_fall_of_anything() {
 #[test]
 fn a_contact_on_the_air_is_what_its_device_is_for() {
     let contact = |open: u32| json!({"model": "Honeywell-Security", "id": "a1", "contact_open": open, "battery_ok": 1});
-    for role in [Role::Bed, Role::Water, Role::Door] {
+    let on_the_air = |role: Role, expected: Expect| {
         let mut ear = Ear::home(&[("Honeywell-Security/a1", role)]);
         ear.hear("rtl_433/pi/events", contact(1)).hear("rtl_433/pi/events", contact(0));
-        ear.said(match role {
-            Role::Bed => expect![[r#"
-                Bed Active by Honeywell-Security/a1.contact NEW; Battery Normal by Honeywell-Security/a1.battery_ok NEW
-                Bed Clear by Honeywell-Security/a1.contact NEW; Battery Normal by Honeywell-Security/a1.battery_ok
-            "#]],
-            Role::Water => expect![[r#"
-                Water Active by Honeywell-Security/a1.contact NEW SensorAlarm; Battery Normal by Honeywell-Security/a1.battery_ok NEW
-                Water Clear by Honeywell-Security/a1.contact NEW; Battery Normal by Honeywell-Security/a1.battery_ok
-            "#]],
-            _ => expect![[r#"
-                Contact Open by Honeywell-Security/a1.contact NEW; Battery Normal by Honeywell-Security/a1.battery_ok NEW
-                Contact Closed by Honeywell-Security/a1.contact NEW; Battery Normal by Honeywell-Security/a1.battery_ok
-            "#]],
-        });
-    }
+        ear.said(expected);
+    };
+    on_the_air(
+        Role::Bed,
+        expect![[r#"
+            Bed Active by Honeywell-Security/a1.contact NEW; Battery Normal by Honeywell-Security/a1.battery_ok NEW
+            Bed Clear by Honeywell-Security/a1.contact NEW; Battery Normal by Honeywell-Security/a1.battery_ok
+        "#]],
+    );
+    on_the_air(
+        Role::Water,
+        expect![[r#"
+            Water Active by Honeywell-Security/a1.contact NEW SensorAlarm; Battery Normal by Honeywell-Security/a1.battery_ok NEW
+            Water Clear by Honeywell-Security/a1.contact NEW; Battery Normal by Honeywell-Security/a1.battery_ok
+        "#]],
+    );
+    on_the_air(
+        Role::Door,
+        expect![[r#"
+            Contact Open by Honeywell-Security/a1.contact NEW; Battery Normal by Honeywell-Security/a1.battery_ok NEW
+            Contact Closed by Honeywell-Security/a1.contact NEW; Battery Normal by Honeywell-Security/a1.battery_ok
+        "#]],
+    );
 }
 
 #[test]
