@@ -48,6 +48,13 @@ pub const DELIVERY_WITHIN_MS: u64 = 15 * 60_000;
 /// After the last fault: how long until every call must be closed and every lamp quiet, milliseconds.
 pub const QUIET_WITHIN_MS: u64 = 4 * HOUR_MS;
 
+/// A home in which nobody moves any more calls by its rules: an order opened this shortly before the end has so long
+/// to be closed too, milliseconds.
+const LATE_ORDER_MS: u64 = HOUR_MS;
+
+/// But after so many looks everything must be at rest whatever was opened between.
+const LATE_LOOKS_MAX: u32 = 4;
+
 /// How long what a desk did may take to the home, over lines that carry and while its alarm is open, milliseconds.
 pub const NEWS_WITHIN_MS: u64 = 25_000;
 
@@ -187,6 +194,8 @@ pub struct World {
     /// Whether requests cross as JSON bodies.
     json: bool,
     healed: bool,
+    /// How often the end was put off for an order opened late.
+    late_looks: u32,
 }
 
 /// Lives one world to its end.

@@ -17,8 +17,8 @@ use super::network::PathState;
 use super::transcript::Transcript;
 use super::watch::{Counted, Invariant, Violation, Watch};
 use super::{
-    DAY_MS, DELIVERY_WITHIN_MS, Due, EPOCH_MS, HOUR_MS, NEWS_WITHIN_MS, QUIET_WITHIN_MS, Tally, Town, World,
-    WorldConfig,
+    DAY_MS, DELIVERY_WITHIN_MS, Due, EPOCH_MS, HOUR_MS, LATE_LOOKS_MAX, LATE_ORDER_MS, NEWS_WITHIN_MS, QUIET_WITHIN_MS,
+    Tally, Town, World, WorldConfig,
 };
 
 impl World {
@@ -40,6 +40,7 @@ impl World {
             commands: Vec::new(),
             json: false,
             healed: false,
+            late_looks: 0,
         }
     }
 
@@ -69,8 +70,10 @@ impl World {
     pub(super) fn run(&mut self) -> Result<Tally, Violation> {
         while let Some((at_ms, due)) = self.agenda.take() {
             self.now_ms = at_ms.max(self.now_ms);
-            let last = matches!(due, Due::End);
-            self.handle(due);
+            let last = matches!(due, Due::End) && !self.is_end_put_off();
+            if last || !matches!(due, Due::End) {
+                self.handle(due);
+            }
             if self.watch.is_violated() || last {
                 break;
             }
@@ -184,6 +187,20 @@ impl World {
             let what = format!("version {ver} of {since_ms} ms is not known, only {}", at.polled_ver);
             self.watch.violated(Invariant::NewsReachesHome, self.now_ms, home, what);
         }
+    }
+
+    /// Whether an order was opened so late that the world is looked at once more when it must be closed.
+    fn is_end_put_off(&mut self) -> bool {
+        let Some(store) = self.centre.store() else { return false };
+        let filter = OrderFilter { limit: usize::MAX, ..OrderFilter::default() };
+        let open =
+            store.orders(&filter).unwrap_or_default().into_iter().filter(|order| order.state != OrderState::Closed);
+        let due_ms = |opened_at_ms: i64| u64::try_from(opened_at_ms - EPOCH_MS).unwrap_or(0) + LATE_ORDER_MS;
+        let latest = open.map(|order| due_ms(order.opened_at_ms)).max().filter(|due_ms| *due_ms > self.now_ms);
+        let Some(due_ms) = latest.filter(|_| self.late_looks < LATE_LOOKS_MAX) else { return false };
+        self.late_looks += 1;
+        self.agenda.put(due_ms, Due::End);
+        true
     }
 
     fn check_end(&mut self) {
