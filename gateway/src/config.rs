@@ -436,4 +436,4 @@ fn journal<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> JournalLimits
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

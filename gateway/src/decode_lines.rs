@@ -133,6 +133,7 @@ fn observation(seen: &Seen) -> Value {
         Reading::Offline => json!("offline"),
         Reading::Percent(percent) => json!(percent),
         Reading::Level(level) => json!(level),
+        Reading::Upright => json!("upright"),
     };
     json!({ "kind": kind, "device": device, "key": key, "value": value, "edge": seen.edge })
 }

@@ -113,20 +113,8 @@ pub fn with_listed(mut lines: Vec<DeviceLine>, listed: &[ListedDevice]) -> Vec<D
             None => lines.push(DeviceLine {
                 device: device.name.clone(),
                 class: device.kinds(),
-                role: None,
-                room: None,
-                power: None,
-                heard_secs_ago: None,
-                messages: 0,
-                link: None,
-                link_worst: None,
-                battery_percent: None,
-                battery_low: false,
                 unassigned: true,
-                lost: false,
-                proof: None,
-                test: None,
-                suspicions: Vec::new(),
+                ..DeviceLine::default()
             }),
         }
     }
@@ -259,24 +247,7 @@ mod tests {
     use crate::home::proof::Proof;
 
     fn line(device: &str) -> DeviceLine {
-        DeviceLine {
-            device: device.to_owned(),
-            class: Vec::new(),
-            role: None,
-            room: None,
-            power: None,
-            heard_secs_ago: None,
-            messages: 0,
-            link: None,
-            link_worst: None,
-            battery_percent: None,
-            battery_low: false,
-            unassigned: false,
-            lost: false,
-            proof: None,
-            test: None,
-            suspicions: Vec::new(),
-        }
+        DeviceLine { device: device.to_owned(), ..DeviceLine::default() }
     }
 
     #[test]

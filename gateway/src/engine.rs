@@ -232,8 +232,8 @@ impl Engine {
                 self.handle(now, None, &Input::Received { seqs: &newly, ver: answer.ver }, commands);
                 if self.disk_failed {
                     self.let_go_safe(commands);
-                } else {
-                    self.settle_doubt(now, commands);
+                } else if !self.in_doubt.is_empty() {
+                    self.settle(now, commands);
                 }
             }
             Err(failure) => {

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Sender, channel};
 use protocol::record::Record;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use crate::engine::Completion;
+use crate::engine::{Completion, Recovered};
 use crate::history::History;
 use crate::journal::{Journal, JournalError, Recovery, Storage};
 
@@ -41,6 +41,24 @@ pub enum JournalRequest {
     },
     /// The loop has started from what the disk gave: from now on write to it.
     Join,
+}
+
+impl From<Recovery> for Recovered {
+    fn from(recovery: Recovery) -> Self {
+        Self {
+            checkpoint: recovery.checkpoint,
+            records: recovery.records,
+            last_seq: recovery.next_seq.saturating_sub(1),
+            hash: recovery.head_hash,
+            unwritten: recovery.unwritten,
+            reserved: recovery.reserved,
+            reserve_held: recovery.reserve_held,
+            gaps: recovery.gaps,
+            received: Vec::new(),
+            doubtful_from: recovery.doubtful_from,
+            only_reserved: recovery.only_reserved,
+        }
+    }
 }
 
 /// How to open the journal, asked again and again while the disk refuses.

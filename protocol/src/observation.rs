@@ -89,7 +89,7 @@ pub enum Reading {
     Percent(u8),
     /// A battery is low.
     Low,
-    /// A battery is not low; of a suspected fall, the person is seen upright.
+    /// A battery is not low.
     Normal,
     /// A device or bridge is reachable.
     Online,
@@ -97,6 +97,8 @@ pub enum Reading {
     Offline,
     /// A raw level, such as link quality 0–255 or dBm.
     Level(i32),
+    /// Of a suspected fall: the person is seen standing or walking.
+    Upright,
 }
 
 /// One thing that one message says about one device.

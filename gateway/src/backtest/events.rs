@@ -135,7 +135,8 @@ impl Homes {
             | Reading::Normal
             | Reading::Online
             | Reading::Offline
-            | Reading::Level(_) => return,
+            | Reading::Level(_)
+            | Reading::Upright => return,
         };
         if !record.at.wall_trusted {
             return;

@@ -96,13 +96,9 @@ impl Learner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::tests::BARE;
 
     const HOME: &str = r#"
-gateway = "home-1"
-data_dir = "/tmp/home-1"
-[centre]
-paths = ["https://centre.example.org"]
-token = "0123456789abcdef0123456789abcdef"
 [[mqtt.client]]
 name = "radio"
 password = "a-long-password"
@@ -117,7 +113,7 @@ publish = ["rtl_433/#", "tele/#", "home/#"]
             ("home/OMG/433toMQTT", r#"{"value":5592332,"protocol":1,"length":24,"delay":180}"#),
             ("home/OMG/SRFBtoMQTT", r#"{"raw":"2B660186042E00E7E5","value":"59365","delay":"1111"}"#),
         ];
-        let mut learner = Learner::new(&GatewayConfig::read(HOME).unwrap());
+        let mut learner = Learner::new(&GatewayConfig::read(&[BARE, HOME].concat()).unwrap());
         for (number, (topic, payload)) in presses.iter().enumerate() {
             learner.hear(topic, payload.as_bytes(), number as u64 * 10_000);
         }
@@ -126,7 +122,7 @@ publish = ["rtl_433/#", "tele/#", "home/#"]
             printed = printed.replacen("device = \"…\"", &format!("device = \"button {number}\""), 1);
         }
         let config =
-            GatewayConfig::read(&format!("{HOME}{printed}")).unwrap_or_else(|why| panic!("{why:?}: {printed}"));
+            GatewayConfig::read(&format!("{BARE}{HOME}{printed}")).unwrap_or_else(|why| panic!("{why:?}: {printed}"));
         let (decoder, mut answers) = (Decoder::new(config.decoder), std::collections::BTreeSet::new());
         for (topic, payload) in presses {
             let at = Stamp { boot: 1, uptime_ms: 1_000, wall_ms: 0, wall_trusted: false };

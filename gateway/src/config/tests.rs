@@ -2,6 +2,15 @@ use expect_test::{Expect, expect};
 
 use super::*;
 
+/// A configuration with nothing but what none can do without; a home's own tables follow.
+pub(crate) const BARE: &str = r#"
+gateway = "home-1"
+data_dir = "/tmp/home-1"
+[centre]
+paths = ["https://centre.example.org"]
+token = "0123456789abcdef0123456789abcdef"
+"#;
+
 const GOOD: &str = r#"
 gateway = "home-1"
 data_dir = "/tmp/home-1"

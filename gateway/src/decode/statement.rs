@@ -30,7 +30,7 @@ fn clears(kind: Kind) -> Option<Statement> {
 
 /// Whoever was suspected to have fallen is seen upright; a sensor that only no longer says so has not seen that.
 fn stands() -> Option<Statement> {
-    Some(Statement { kind: Kind::FallWarning, reading: Reading::Normal, in_passing: true })
+    Some(Statement { kind: Kind::FallWarning, reading: Reading::Upright, in_passing: true })
 }
 
 fn one(kind: Kind, reading: Option<Reading>) -> Statements {

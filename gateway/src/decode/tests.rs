@@ -515,10 +515,10 @@ fn only_a_person_seen_upright_undoes_a_low_posture_whatever_was_said_between() {
         FallWarning Active by radar.status NEW; Presence Active by radar.status
         FallWarning Clear by radar.status NEW; Presence Active by radar.status
         Presence Clear by radar.status NEW
-        FallWarning Normal by radar.status NEW; Presence Active by radar.status NEW
+        FallWarning Upright by radar.status NEW; Presence Active by radar.status NEW
         Presence Active by radar.status
         FallWarning Active by radar.status NEW; Presence Active by radar.status
-        FallWarning Normal by radar.status NEW; Presence Active by radar.status
+        FallWarning Upright by radar.status NEW; Presence Active by radar.status
     "#]]);
 }
 

@@ -167,6 +167,7 @@ pub fn reading_words(reading: &Reading) -> (String, String) {
         Reading::Percent(percent) => return (format!("{percent}%"), format!("{percent} %")),
         Reading::Low => ("低", "low"),
         Reading::Normal => ("正常", "normal"),
+        Reading::Upright => ("站着", "upright"),
         Reading::Online => ("在线", "online"),
         Reading::Offline => ("离线", "offline"),
         Reading::Level(level) => return (level.to_string(), level.to_string()),

@@ -258,7 +258,7 @@ fn entry(notes: &mut Notes, key: &str, value: &Scalar, form: &str, retain: bool)
             let statement = if *sense == Sense::Posture { statement } else { recast(notes, statement) };
             let is_known = notes.known.and_then(|device| device.value(key, statement.kind));
             let is_undone = is_known == Some(&Reading::Active)
-                || statement.reading == Reading::Normal && is_known == Some(&Reading::Clear);
+                || statement.reading == Reading::Upright && is_known == Some(&Reading::Clear);
             if !statement.in_passing || is_undone {
                 notes.note(statement.kind, key, statement.reading, manner);
             }

@@ -12,7 +12,6 @@ use protocol::uplink::UplinkAnswer;
 use crate::decode::DecoderConfig;
 use crate::home::HomeRules;
 use crate::home::contacts::Contacting;
-use crate::journal::Recovery;
 use crate::outbox::OutboxTimes;
 
 /// Where numbers begin without any journal, far above what one home writes in its life.
@@ -147,24 +146,6 @@ impl Recovered {
         // What was sealed without a disk stands in no reserve: the loop asks for all of it.
         self.reserve_held = false;
         self
-    }
-}
-
-impl From<Recovery> for Recovered {
-    fn from(recovery: Recovery) -> Self {
-        Self {
-            checkpoint: recovery.checkpoint,
-            records: recovery.records,
-            last_seq: recovery.next_seq.saturating_sub(1),
-            hash: recovery.head_hash,
-            unwritten: recovery.unwritten,
-            reserved: recovery.reserved,
-            reserve_held: recovery.reserve_held,
-            gaps: recovery.gaps,
-            received: Vec::new(),
-            doubtful_from: recovery.doubtful_from,
-            only_reserved: recovery.only_reserved,
-        }
     }
 }
 

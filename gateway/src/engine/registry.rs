@@ -55,8 +55,8 @@ pub enum Suspicion {
     Retained,
 }
 
-/// One line of the device list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One line of the device list; by default of a device that nothing is known of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceLine {
     /// Its name.
     pub device: String,

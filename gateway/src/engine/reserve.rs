@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use protocol::record::Record;
 
-use super::{Command, Engine, Input, Now, Verdict, is_emergency};
+use super::{Command, Engine, Input, Now, is_emergency};
 
 /// An emergency without receipt is written a second time, into the reserve, after this, milliseconds.
 const MIRROR_MS: u64 = 5_000;
@@ -51,26 +51,21 @@ impl Engine {
 
     /// Whether the journal cannot be believed to hold an emergency that is nowhere else.
     pub(super) fn is_in_doubt(&self, seq: u64) -> bool {
-        self.in_doubt.iter().any(|record| record.seq == seq) && !self.is_safe_elsewhere(seq)
+        self.is_doubted(seq) && !self.is_safe_elsewhere(seq)
     }
 
-    /// The journal writes again: what was in doubt is safe once the reserve or the centre has it, and
-    /// there is no need to watch what the centre has.
-    pub(super) fn settle_doubt(&mut self, now: &Now, commands: &mut Vec<Command>) {
-        if self.in_doubt.is_empty() {
-            return;
-        }
-        let (outbox, held) = (&self.outbox, &self.reserve.held);
-        self.waiting.retain(|waiting| {
-            let doubted = waiting.emergency.filter(|seq| self.in_doubt.iter().any(|record| record.seq == *seq));
-            let is_safe = doubted.is_some_and(|seq| held.contains(&seq) || outbox.is_received(seq));
-            if is_safe {
-                commands.push(Command::Answer { token: waiting.token, verdict: Verdict::Acknowledge });
-            }
-            !is_safe
+    fn is_doubted(&self, seq: u64) -> bool {
+        self.in_doubt.iter().any(|record| record.seq == seq)
+    }
+
+    /// While the journal takes records: what was in doubt is safe once the reserve or the centre has it, and what the
+    /// centre has need not be watched. Tells the home how far everything is durable.
+    pub(super) fn settle(&mut self, now: &Now, commands: &mut Vec<Command>) {
+        self.let_go(commands, |engine, waiting| {
+            waiting.emergency.is_some_and(|seq| engine.is_doubted(seq) && engine.is_safe_elsewhere(seq))
         });
-        let through = self.in_doubt.iter().map(|record| record.seq).find(|seq| self.is_in_doubt(*seq));
-        let through = through.map_or_else(|| self.first_unsafe_seq() - 1, |seq| seq - 1);
+        let doubted = self.in_doubt.iter().map(|record| record.seq).find(|seq| self.is_in_doubt(*seq));
+        let through = doubted.unwrap_or_else(|| self.first_unsafe_seq()) - 1;
         let only = &self.reserve.only;
         self.in_doubt.retain(|record| !self.outbox.is_received(record.seq) || only.contains(&record.seq));
         self.handle(now, None, &Input::Synced(through), commands);
@@ -131,7 +126,9 @@ impl Engine {
         self.reserve.retry_ms = now.uptime_ms + self.limits.write_retry_ms;
         self.reserve.held = held.into_iter().collect();
         if !self.disk_failed {
-            self.settle_doubt(now, commands);
+            if !self.in_doubt.is_empty() {
+                self.settle(now, commands);
+            }
             return;
         }
         let lost = self.unsafe_emergency();

@@ -32,22 +32,21 @@ impl Engine {
 
     /// Acknowledges every message whose records are all in the journal up to `through`.
     pub(super) fn let_go_written(&mut self, through: u64, commands: &mut Vec<Command>) {
-        let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.retain(|waiting| {
-            let is_safe = waiting.seq <= through && !waiting.emergency.is_some_and(|seq| self.is_in_doubt(seq));
-            if is_safe {
-                commands.push(Command::Answer { token: waiting.token, verdict: Verdict::Acknowledge });
-            }
-            !is_safe
+        self.let_go(commands, |engine, waiting| {
+            waiting.seq <= through && !waiting.emergency.is_some_and(|seq| engine.is_in_doubt(seq))
         });
-        self.waiting = waiting;
     }
 
     /// While the journal fails: acknowledges what is safe elsewhere, and what no emergency came of.
     pub(super) fn let_go_safe(&mut self, commands: &mut Vec<Command>) {
+        self.let_go(commands, |engine, waiting| waiting.emergency.is_none_or(|seq| engine.is_safe_elsewhere(seq)));
+    }
+
+    /// Acknowledges what is safe, in the order in which it came.
+    pub(super) fn let_go(&mut self, commands: &mut Vec<Command>, is_safe: impl Fn(&Self, &Waiting) -> bool) {
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.retain(|waiting| {
-            let is_safe = waiting.emergency.is_none_or(|seq| self.is_safe_elsewhere(seq));
+            let is_safe = is_safe(self, waiting);
             if is_safe {
                 commands.push(Command::Answer { token: waiting.token, verdict: Verdict::Acknowledge });
             }

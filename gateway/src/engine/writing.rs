@@ -1,7 +1,7 @@
 //! The way of records to the disk: one write at a time, and the truth when it fails or hangs.
 
 use super::checkpoint::Checkpoint;
-use super::{Command, Engine, Input, Now, WRITE_RECORDS_MAX, Writing, is_emergency};
+use super::{Command, Engine, Now, WRITE_RECORDS_MAX, Writing, is_emergency};
 
 impl Engine {
     pub(super) fn written(&mut self, now: &Now, through: u64, segment_bytes: u64, commands: &mut Vec<Command>) {
@@ -17,10 +17,7 @@ impl Engine {
         self.tell_recorded(now, true, commands);
         self.let_go_written(through, commands);
         self.retire_attested(commands);
-        let doubted = self.in_doubt.iter().map(|record| record.seq).find(|seq| self.is_in_doubt(*seq));
-        let through = doubted.map_or(through, |seq| through.min(seq - 1));
-        self.handle(now, None, &Input::Synced(through), commands);
-        self.settle_doubt(now, commands);
+        self.settle(now, commands);
         if self.stopping && self.pending.is_empty() {
             commands.push(Command::Stop);
         }

@@ -138,7 +138,7 @@ impl Falls {
                 });
             }
             // The sensor sees the person upright; that it says the suspicion no longer, or sees nobody, is not that.
-            Kind::FallWarning if observed.value == Reading::Normal => {
+            Kind::FallWarning if observed.value == Reading::Upright => {
                 self.watches.remove(&observed.device);
             }
             Kind::Bed if active => self.watches.clear(),

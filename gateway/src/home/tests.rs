@@ -93,10 +93,10 @@ impl Bench {
         self.input(&Input::Synced(self.unsynced));
     }
 
-    /// A caregiver comes.
-    fn check_in(&mut self) {
+    /// A caregiver comes or goes.
+    fn visit(&mut self, act: VisitAct) {
         let message = VisitMessage {
-            act: VisitAct::CheckIn,
+            act,
             caregiver: "cg-17".into(),
             service: String::new(),
             method: Method::Card,
@@ -343,7 +343,7 @@ fn a_suspected_fall_stands_although_its_sensor_says_so_no_longer_until_it_sees_t
     // Lost from sight, or sitting on the floor.
     bench.seen(Kind::FallWarning, "radar", Reading::Clear, None);
     bench.wait(60_000);
-    bench.seen(Kind::FallWarning, "radar", Reading::Normal, None);
+    bench.seen(Kind::FallWarning, "radar", Reading::Upright, None);
     bench.wait(200_000);
     bench.seen(Kind::FallWarning, "radar", Reading::Active, None);
     bench.seen(Kind::FallWarning, "radar", Reading::Clear, None);
@@ -351,7 +351,7 @@ fn a_suspected_fall_stands_although_its_sensor_says_so_no_longer_until_it_sees_t
     bench.check(expect![[r#"
         0s record observed FallWarning Active by radar
         60s record observed FallWarning Clear by radar
-        120s record observed FallWarning Normal by radar
+        120s record observed FallWarning Upright by radar
         320s record observed FallWarning Active by radar
         320s record observed FallWarning Clear by radar
         500s record trigger Fall by radar (FallWarningNotCleared)
@@ -362,7 +362,7 @@ fn a_suspected_fall_stands_although_its_sensor_says_so_no_longer_until_it_sees_t
 #[test]
 fn a_caregivers_motion_elsewhere_clears_no_suspected_fall() {
     let mut bench = Bench::new();
-    bench.check_in();
+    bench.visit(VisitAct::CheckIn);
     bench.seen(Kind::FallWarning, "radar", Reading::Active, None);
     bench.wait(60_000);
     bench.seen(Kind::Motion, "hall", Reading::Active, None);

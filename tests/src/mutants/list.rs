@@ -19,8 +19,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "while the disk fails every press is acknowledged at the first receipt",
         file: "gateway/src/engine/waiting.rs",
-        old: "            let is_safe = waiting.emergency.is_none_or(|seq| self.is_safe_elsewhere(seq));",
-        new: "            let is_safe = true;",
+        old: "waiting.emergency.is_none_or(|seq| engine.is_safe_elsewhere(seq))",
+        new: "waiting.emergency.is_none_or(|seq| engine.is_safe_elsewhere(seq) || true)",
         caught_by: &[AcknowledgedIsSafe],
     },
     Mutant {

@@ -70,10 +70,11 @@ impl World {
     pub(super) fn run(&mut self) -> Result<Tally, Violation> {
         while let Some((at_ms, due)) = self.agenda.take() {
             self.now_ms = at_ms.max(self.now_ms);
-            let last = matches!(due, Due::End) && !self.is_end_put_off();
-            if last || !matches!(due, Due::End) {
-                self.handle(due);
+            let last = matches!(due, Due::End);
+            if last && self.puts_off_end() {
+                continue;
             }
+            self.handle(due);
             if self.watch.is_violated() || last {
                 break;
             }
@@ -189,17 +190,21 @@ impl World {
         }
     }
 
-    /// Whether an order was opened so late that the world is looked at once more when it must be closed.
-    fn is_end_put_off(&mut self) -> bool {
+    /// Puts the end off to when the orders opened late must be closed, where no other order is open. Returns whether it
+    /// did.
+    fn puts_off_end(&mut self) -> bool {
         let Some(store) = self.centre.store() else { return false };
         let filter = OrderFilter { limit: usize::MAX, ..OrderFilter::default() };
-        let open =
-            store.orders(&filter).unwrap_or_default().into_iter().filter(|order| order.state != OrderState::Closed);
+        let orders = store.orders(&filter).unwrap_or_default();
         let due_ms = |opened_at_ms: i64| u64::try_from(opened_at_ms - EPOCH_MS).unwrap_or(0) + LATE_ORDER_MS;
-        let latest = open.map(|order| due_ms(order.opened_at_ms)).max().filter(|due_ms| *due_ms > self.now_ms);
-        let Some(due_ms) = latest.filter(|_| self.late_looks < LATE_LOOKS_MAX) else { return false };
+        let open = orders.iter().filter(|order| order.state != OrderState::Closed);
+        let due: Vec<u64> = open.map(|order| due_ms(order.opened_at_ms)).collect();
+        let all_late = due.iter().all(|due_ms| *due_ms > self.now_ms);
+        let Some(last_ms) = due.into_iter().max().filter(|_| all_late && self.late_looks < LATE_LOOKS_MAX) else {
+            return false;
+        };
         self.late_looks += 1;
-        self.agenda.put(due_ms, Due::End);
+        self.agenda.put(last_ms, Due::End);
         true
     }
 

@@ -1,15 +1,11 @@
 use super::*;
 use crate::config::GatewayConfig;
+use crate::config::tests::BARE;
 use crate::decode::{Decoder, Heard};
 use protocol::record::Stamp;
 use serde_json::json;
 
 const HOME: &str = r#"
-gateway = "home-1"
-data_dir = "/tmp/home-1"
-[centre]
-paths = ["https://centre.example.org"]
-token = "0123456789abcdef0123456789abcdef"
 [[mqtt.client]]
 name = "radio"
 password = "a-long-password"
@@ -56,10 +52,10 @@ fn a_weather_station_is_no_button() {
 #[test]
 fn the_rule_printed_for_a_code_learns_it_and_before_that_nobody_is_called() {
     for (topic, payload) in MESSAGES {
-        let before = Decoder::new(GatewayConfig::read(HOME).unwrap().decoder);
+        let before = Decoder::new(GatewayConfig::read(&[BARE, HOME].concat()).unwrap().decoder);
         assert!(hear(&before, topic, payload).is_empty(), "{payload} raises unlearned");
         let rule = Code::read(topic, payload.as_bytes()).unwrap().rule();
-        let config = format!("{HOME}\n{}", rule.replacen('…', "pendant", 1));
+        let config = format!("{BARE}{HOME}\n{}", rule.replacen('…', "pendant", 1));
         let config = GatewayConfig::read(&config).unwrap_or_else(|problems| panic!("{problems:?} in\n{config}"));
         assert_eq!(hear(&Decoder::new(config.decoder), topic, payload), ["Sos by pendant"], "{rule}");
     }

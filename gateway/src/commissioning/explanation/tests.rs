@@ -2,13 +2,9 @@ use expect_test::{Expect, expect};
 
 use super::*;
 use crate::config::GatewayConfig;
+use crate::config::tests::BARE;
 
 const HOME: &str = r#"
-gateway = "home-1"
-data_dir = "/tmp/home-1"
-[centre]
-paths = ["https://centre.example.org"]
-token = "0123456789abcdef0123456789abcdef"
 [[mqtt.client]]
 name = "zigbee2mqtt"
 password = "a-long-password"
@@ -25,7 +21,7 @@ room = "bedroom"
 
 /// The last steps of an explanation: what the rules do.
 fn rules_say(topic: &str, payload: &str, expected: Expect) {
-    let config = GatewayConfig::read(HOME).unwrap();
+    let config = GatewayConfig::read(&[BARE, HOME].concat()).unwrap();
     let text = of(&mut Decoder::new(config.decoder), config.rules, None, topic, payload, false).unwrap();
     let english: Vec<&str> = text.lines().filter(|line| line.starts_with("    ")).map(str::trim).collect();
     let from = english.iter().position(|line| line.contains("The rules:")).unwrap();

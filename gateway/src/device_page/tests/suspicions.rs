@@ -4,6 +4,7 @@ use bytes::Bytes;
 use protocol::record::Stamp;
 
 use crate::config::GatewayConfig;
+use crate::config::tests::BARE;
 use crate::decode::{Decoder, Heard as DecodeInput};
 use crate::decode_lines::record_of;
 use crate::engine::Heard;
@@ -11,11 +12,6 @@ use crate::engine::registry::{Registry, Suspicion};
 use crate::home::Home;
 
 const HOME: &str = r#"
-gateway = "home-1"
-data_dir = "/tmp/home-1"
-[centre]
-paths = ["https://centre.example.org"]
-token = "0123456789abcdef0123456789abcdef"
 [[mqtt.client]]
 name = "zigbee2mqtt"
 password = "a-long-password"
@@ -54,7 +50,7 @@ enum Came {
 
 impl List {
     fn new() -> Self {
-        let config = GatewayConfig::read(HOME).unwrap();
+        let config = GatewayConfig::read(&[BARE, HOME].concat()).unwrap();
         let at = Stamp { boot: 1, uptime_ms: 1_000_000, wall_ms: 0, wall_trusted: false };
         Self { decoder: Decoder::new(config.decoder), home: Home::new(config.rules), registry: Registry::default(), at }
     }

@@ -58,15 +58,12 @@ struct Low {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Conditions {
     low: BTreeMap<String, Low>,
-    /// Opened cases and cut wires by device, weak links by [`link_of`] it: one set, in the form that checkpoints have.
-    standing: BTreeSet<String>,
+    /// Devices whose case is open or whose wire is cut.
+    open: BTreeSet<String>,
+    /// Devices whose link is weak.
+    weak: BTreeSet<String>,
     #[serde(skip)]
     links: BTreeMap<String, Link>,
-}
-
-/// The name of a device's link among what stands; no device's own, which never holds this letter.
-fn link_of(device: &str) -> String {
-    format!("{device}\0link")
 }
 
 /// What a tamper key is about: the wire of an input of this machine, or a case.
@@ -97,10 +94,10 @@ impl Conditions {
                     effects.push(over(device, room, Reason::BatteryLow));
                 }
             }
-            (Kind::Tamper, Reading::Active) if !self.standing.contains(device) => {
+            (Kind::Tamper, Reading::Active) if !self.open.contains(device) => {
                 effects.push(raise(observation, room, tampered(observation)));
             }
-            (Kind::Tamper, Reading::Clear) if self.standing.contains(device) => {
+            (Kind::Tamper, Reading::Clear) if self.open.contains(device) => {
                 effects.push(over(device, room, tampered(observation)));
             }
             // Decibels are below nought and have no limit here.
@@ -130,7 +127,7 @@ impl Conditions {
             *link = begun;
         }
         let held = now.uptime_ms.saturating_sub(link.since_ms) >= LINK_HELD_MS;
-        match (held, weak, self.standing.contains(&link_of(device))) {
+        match (held, weak, self.weak.contains(device)) {
             (true, true, false) => effects.push(raise(observation, room, Reason::LinkWeak)),
             (true, false, true) => effects.push(over(device, room, Reason::LinkWeak)),
             _ => {}
@@ -161,10 +158,8 @@ impl Conditions {
         if trigger.reason == Reason::BatteryLow && has_room {
             let low = Low { key: trigger.key.clone(), raised: record.at };
             self.low.insert(trigger.device.clone(), low);
-        } else if let Some(name) = standing_of(trigger.reason, &trigger.device)
-            && self.standing.len() < 2 * DEVICES_MAX
-        {
-            self.standing.insert(name);
+        } else if let Some(standing) = self.standing(trigger.reason).filter(|standing| standing.len() < DEVICES_MAX) {
+            standing.insert(trigger.device.clone());
         }
     }
 
@@ -172,18 +167,18 @@ impl Conditions {
     pub fn restored(&mut self, restored: &Restored) {
         if restored.reason == Reason::BatteryLow {
             self.low.remove(&restored.device);
-        } else if let Some(name) = standing_of(restored.reason, &restored.device) {
-            self.standing.remove(&name);
+        } else if let Some(standing) = self.standing(restored.reason) {
+            standing.remove(&restored.device);
         }
     }
-}
 
-/// The name under which what a reason is about stands; none of a reason that is another's.
-fn standing_of(reason: Reason, device: &str) -> Option<String> {
-    if reason == Reason::LinkWeak {
-        Some(link_of(device))
-    } else {
-        matches!(reason, Reason::CaseOpened | Reason::WireCut).then(|| device.to_owned())
+    /// The devices of which a reason is known to hold; none for a reason that is another's.
+    fn standing(&mut self, reason: Reason) -> Option<&mut BTreeSet<String>> {
+        if reason == Reason::LinkWeak {
+            Some(&mut self.weak)
+        } else {
+            matches!(reason, Reason::CaseOpened | Reason::WireCut).then_some(&mut self.open)
+        }
     }
 }
 

@@ -2,10 +2,8 @@
 
 use proptest::prelude::*;
 use protocol::trigger::TriggerKind;
-use protocol::visit::{Method, VisitAct};
 
 use super::*;
-use crate::decode::VisitMessage;
 
 #[derive(Debug, Clone)]
 enum Before {
@@ -58,7 +56,7 @@ fn before() -> impl Strategy<Value = Before> {
     ]);
     let devices = prop::sample::select(vec!["bedside", "fine", "radar", "hall", "front door", "bed pad"]);
     let values =
-        prop::sample::select(vec![Reading::Active, Reading::Clear, Reading::Open, Reading::Closed, Reading::Normal]);
+        prop::sample::select(vec![Reading::Active, Reading::Clear, Reading::Open, Reading::Closed, Reading::Upright]);
     let stages =
         prop::sample::select(vec![Stage::Received, Stage::Taken, Stage::Coming, Stage::Here, Stage::Retracted]);
     prop_oneof![
@@ -104,17 +102,7 @@ fn happens(bench: &mut Bench, before: &Before, ver: &mut u64) {
             bench.input(&Input::Started { unsafe_from: None });
         }
         Before::Visit { check_in } => {
-            let act = if *check_in { VisitAct::CheckIn } else { VisitAct::CheckOut };
-            let message = VisitMessage {
-                act,
-                caregiver: "cg-17".into(),
-                service: String::new(),
-                method: Method::Card,
-                fix: None,
-                code: None,
-                outcome: None,
-            };
-            bench.input(&Input::Visit(&message));
+            bench.visit(if *check_in { VisitAct::CheckIn } else { VisitAct::CheckOut });
         }
         Before::Test { device } => bench.input(&Input::TestAsked(device)),
         Before::Cancel => bench.input(&Input::Cancel("page")),
