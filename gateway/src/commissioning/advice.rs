@@ -30,6 +30,7 @@ pub fn on_home(config: &GatewayConfig) -> Vec<Step> {
             ));
         }
     }
+    on_patience(config, &mut advice);
     for (name, place) in &config.rules.devices {
         if place.power == Some(Power::OneWay) {
             advice.push(say(
@@ -95,6 +96,38 @@ pub fn on_home(config: &GatewayConfig) -> Vec<Step> {
         ));
     }
     advice
+}
+
+/// What the table of alarms calls safe without anybody's word: 12 h at home and out, and a call a week.
+const SAFE_MS: u64 = 12 * 3_600_000;
+const SAFE_CALLS_A_YEAR: u32 = 48;
+
+fn on_patience(config: &GatewayConfig, advice: &mut Vec<Step>) {
+    let (inactivity, away) = (&config.rules.daily_life.inactivity, &config.rules.daily_life.away);
+    let hours = |ms: u64| ms / 3_600_000;
+    if inactivity.learned && inactivity.learned_ms_max > SAFE_MS {
+        let hours = hours(inactivity.learned_ms_max);
+        advice.push(say(
+            format!("在家可静默至 {hours} 小时(learned_hours_max):倒地的人要等这么久;请另设定时报平安(check_in)。"),
+            format!("quiet at home may last up to {hours} h (learned_hours_max): who lies there waits so long; add check_in times."),
+        ));
+    }
+    if away.learned && away.learned_ms_min > SAFE_MS {
+        let hours = hours(away.learned_ms_min);
+        advice.push(say(
+            format!("外出 {hours} 小时内无人询问(away.learned_hours_min):倒在门后的人也要等这么久;请用 [[holiday]] 登记外出。"),
+            format!("nobody asks for {hours} h of an absence (away.learned_hours_min), nor for who fell behind the door: announce absences as [[holiday]] instead."),
+        ));
+    }
+    let calls = inactivity.false_alarms_a_year;
+    if inactivity.learned && calls > SAFE_CALLS_A_YEAR {
+        advice.push(say(
+            format!("每年约 {calls} 次误报(false_alarms_a_year):误报太多,电话就没人接了。"),
+            format!(
+                "about {calls} false calls a year (false_alarms_a_year): who is called too often no longer answers."
+            ),
+        ));
+    }
 }
 
 /// Advice on what the bridge lists and how it is set.

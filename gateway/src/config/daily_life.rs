@@ -13,21 +13,31 @@ const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 
 pub(super) fn read<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut DailyLifeRules) {
-    rules.inactivity = inactivity(reading, root);
-    rules.away = away(reading, root);
+    let (inactivity, patience_agreed) = inactivity(reading, root);
+    rules.inactivity = inactivity;
+    rules.away = away(reading, root, patience_agreed);
     rules.caregiver = caregiver(reading, root);
     rules.dwell = dwell(reading, root);
     rules.holidays = holidays(reading, root);
 }
 
-fn inactivity<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> InactivityRules {
+/// Patience beyond these is agreed on with somebody, who is named: hours of the shortest and the longest learned limit
+/// at home, and of an absence.
+const SAFE_HOURS: (u64, u64) = (8, 12);
+const SAFE_HOURS_OUT: (u64, u64) = (12, 96);
+
+/// The rules, and whether somebody agreed to more patience than is safe by itself.
+fn inactivity<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> (InactivityRules, bool) {
     let mut table = root.table(reading, "inactivity");
+    let because = table.text(reading, "patient_because");
+    let patience_agreed = because.is_some_and(|because| !because.trim().is_empty());
     let mut number = |key, range, default| table.number(reading, key, range, default);
     let limit_ms = number("continuous_hours", 2..=12, 8) * HOUR_MS;
-    let learned_ms_min = number("learned_hours_min", 2..=8, 4) * HOUR_MS;
-    let learned_ms_max = number("learned_hours_max", 8..=12, 12) * HOUR_MS;
-    let false_alarms_a_year = number("false_alarms_a_year", 1..=48, 12) as u32;
+    let (least, most) = (number("learned_hours_min", 2..=12, 4), number("learned_hours_max", 8..=24, 12));
+    let (learned_ms_min, learned_ms_max) = (least * HOUR_MS, most * HOUR_MS);
+    let false_alarms_a_year = number("false_alarms_a_year", 1..=384, 12) as u32;
     let hours_vary_minutes = number("hours_vary_minutes", 15..=240, 30) as u32;
+    let tail_permille = number("tail_percent", 5..=60, 15) as u32 * 10;
     let pre_alarm_ms = number("prealarm_secs", 60..=900, 300) * 1_000;
     let no_contact_ms = number("no_contact_secs", 300..=3_600, 900) * 1_000;
     let one_sensor_ms = number("one_sensor_hours", 1..=4, 4) * HOUR_MS;
@@ -39,26 +49,54 @@ fn inactivity<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> Inactivity
         let problem = "the window ends between 06:00 and 14:00, and begins before";
         reading.note(table.line_of("window_until"), &table.key("window_until"), problem);
     }
+    patience(reading, &table, (least, most), SAFE_HOURS, patience_agreed);
     table.finish(reading);
-    InactivityRules {
+    let rules = InactivityRules {
         learned,
         limit_ms,
         learned_ms_min,
         learned_ms_max,
         false_alarms_a_year,
         hours_vary_minutes,
+        tail_permille,
         window: asked.then_some((from, until)),
         pre_alarm_ms,
         no_contact_ms,
         one_sensor_ms,
+    };
+    (rules, patience_agreed)
+}
+
+/// Notes learned limits that contradict each other, or that nobody agreed to.
+fn patience<'t>(
+    reading: &mut Reading<'t>,
+    table: &Table<'t>,
+    hours: (u64, u64),
+    safe_hours: (u64, u64),
+    patience_agreed: bool,
+) {
+    let mut note = |key, problem: &str| reading.note(table.line_of(key), &table.key(key), problem);
+    if hours.0 > hours.1 {
+        note("learned_hours_min", "is more than `learned_hours_max`");
+    }
+    let bounds = [("learned_hours_min", hours.0, safe_hours.0), ("learned_hours_max", hours.1, safe_hours.1)];
+    for (key, hours, safe) in bounds.into_iter().filter(|(_, hours, safe)| hours > safe && !patience_agreed) {
+        let problem =
+            format!("{hours} is over {safe}: who lies helpless waits; say why in `inactivity.patient_because`");
+        note(key, &problem);
     }
 }
 
-fn away<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> AwayRules {
+fn away<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, patience_agreed: bool) -> AwayRules {
     let mut table = root.table(reading, "away");
     let quiet_ms = table.number(reading, "quiet_minutes", 10..=60, 20) * MINUTE_MS;
-    let limit_ms = table.number(reading, "hours", 1..=12, 4) * HOUR_MS;
-    let learned_ms_max = table.number(reading, "learned_hours_max", 12..=96, 72) * HOUR_MS;
+    let hours = table.number(reading, "hours", 1..=12, 4);
+    let (least, most) = (
+        table.number(reading, "learned_hours_min", 1..=120, hours),
+        table.number(reading, "learned_hours_max", 12..=168, 72),
+    );
+    let (limit_ms, learned_ms_min, learned_ms_max) = (hours * HOUR_MS, least * HOUR_MS, most * HOUR_MS);
+    patience(reading, &table, (least, most), SAFE_HOURS_OUT, patience_agreed);
     let learned = table.flag(reading, "learned", true);
     let latest_minute = table.parsed(reading, "until", minute).unwrap_or(21 * 60);
     if latest_minute < 16 * 60 {
@@ -66,7 +104,7 @@ fn away<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> AwayRules {
         reading.note(table.line_of("until"), &table.key("until"), problem);
     }
     table.finish(reading);
-    AwayRules { quiet_ms, limit_ms, latest_minute, learned, learned_ms_max, ..AwayRules::default() }
+    AwayRules { quiet_ms, limit_ms, latest_minute, learned, learned_ms_min, learned_ms_max, ..AwayRules::default() }
 }
 
 fn caregiver<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> CaregiverRules {

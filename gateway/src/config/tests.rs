@@ -100,8 +100,8 @@ fn the_rules_of_a_day_stay_within_what_is_safe() {
         &format!("{GOOD}{wrong}"),
         expect![[r#"
         line 12: inactivity.window_until: the window ends between 06:00 and 14:00, and begins before
-        line 13: inactivity.learned_hours_max: 14 is outside 8–12; the default is 12
-        line 14: inactivity.false_alarms_a_year: 0 is outside 1–48; the default is 12
+        line 13: inactivity.learned_hours_max: 14 is over 12: who lies helpless waits; say why in `inactivity.patient_because`
+        line 14: inactivity.false_alarms_a_year: 0 is outside 1–384; the default is 12
         line 17: away.until: is before 16:00; by then most elders are still out, and every day would bring a call
         line 19: caregiver.visit_minutes_max: 600 is outside 30–240; the default is 240
         line 21: dwell.bathroom_prompt_minutes: the elder is asked before it becomes an alarm: `bathroom_prompt_minutes` must be the smaller
@@ -109,6 +109,34 @@ fn the_rules_of_a_day_stay_within_what_is_safe() {
         line 25: holiday[2].first_day: first_day and last_day are both needed
         line 26: holiday[2].first_day: `24.12.` is no date such as 2026-12-24
     "#]],
+    );
+}
+
+#[test]
+fn patience_beyond_what_is_safe_needs_a_reason() {
+    let told = |because: &str, expected: Expect| {
+        let patient = "learned_hours_min = 11\nlearned_hours_max = 24\n[away]\nlearned_hours_min = 100\nlearned_hours_max = 168\n";
+        check(&format!("{GOOD}[inactivity]\npatient_because = \"{because}\"\n{patient}"), expected);
+    };
+    told("a daughter lives next door", expect!["good\n"]);
+    told(
+        " ",
+        expect![[r#"
+            line 14: inactivity.learned_hours_min: 11 is over 8: who lies helpless waits; say why in `inactivity.patient_because`
+            line 15: inactivity.learned_hours_max: 24 is over 12: who lies helpless waits; say why in `inactivity.patient_because`
+            line 17: away.learned_hours_min: 100 is over 12: who lies helpless waits; say why in `inactivity.patient_because`
+            line 18: away.learned_hours_max: 168 is over 96: who lies helpless waits; say why in `inactivity.patient_because`
+        "#]],
+    );
+    check(
+        &format!(
+            "{GOOD}[inactivity]\npatient_because = \"x\"\nlearned_hours_min = 12\nlearned_hours_max = 8\n\
+             [away]\nhours = 5\nlearned_hours_min = 121\n"
+        ),
+        expect![[r#"
+            line 14: inactivity.learned_hours_min: is more than `learned_hours_max`
+            line 18: away.learned_hours_min: 121 is outside 1–120; the default is 5
+        "#]],
     );
 }
 

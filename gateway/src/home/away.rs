@@ -35,12 +35,14 @@ pub struct AwayRules {
     pub latest_minute: u16,
     /// Whether the home's own absences are learned.
     pub learned: bool,
-    /// Longest absence that learning may reach, milliseconds.
+    /// Shortest limit that learning may reach, milliseconds.
+    pub learned_ms_min: u64,
+    /// Longest limit that learning may reach, milliseconds.
     pub learned_ms_max: u64,
 }
 
 impl Default for AwayRules {
-    /// 20 min of quiet; 4 h or 21:00; learned, up to 72 h.
+    /// 20 min of quiet; 4 h or 21:00; learned within 4 and 72 h.
     fn default() -> Self {
         Self {
             quiet_ms: 20 * 60_000,
@@ -49,6 +51,7 @@ impl Default for AwayRules {
             limit_ms: 4 * 3_600_000,
             latest_minute: 21 * 60,
             learned: true,
+            learned_ms_min: 4 * 3_600_000,
             learned_ms_max: 72 * 3_600_000,
         }
     }

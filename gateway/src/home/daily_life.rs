@@ -320,8 +320,8 @@ impl DailyLife {
 
 impl DailyLifeRules {
     fn rhythm(&self) -> RhythmRules {
-        let InactivityRules { false_alarms_a_year, hours_vary_minutes, .. } = self.inactivity;
-        RhythmRules { false_alarms_a_year, hours_vary_minutes }
+        let InactivityRules { false_alarms_a_year, hours_vary_minutes, tail_permille, .. } = self.inactivity;
+        RhythmRules { false_alarms_a_year, hours_vary_minutes, tail_permille }
     }
 }
 
@@ -333,8 +333,8 @@ impl Holiday {
 
 /// How long an absence that began then may last, milliseconds.
 fn limit_out_ms(rhythm: &Rhythm, began: Option<LocalTime>, rules: &DailyLifeRules) -> u64 {
-    let AwayRules { limit_ms, learned, learned_ms_max, .. } = rules.away;
-    let bounds = (minutes(limit_ms), minutes(learned_ms_max));
+    let AwayRules { limit_ms, learned, learned_ms_min, learned_ms_max, .. } = rules.away;
+    let bounds = (minutes(learned_ms_min), minutes(learned_ms_max));
     let known = began
         .filter(|_| learned)
         .and_then(|began| rhythm.limit_minutes(Side::Out, began.minutes(), bounds, &rules.rhythm()));

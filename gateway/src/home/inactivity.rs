@@ -28,10 +28,12 @@ pub struct InactivityRules {
     pub learned_ms_min: u64,
     /// Longest limit that learning may reach, milliseconds.
     pub learned_ms_max: u64,
-    /// How many natural quiets a year may pass the learned limits of each side; the main setting.
+    /// How many natural quiets a year may pass the learned limits, at home and out together; the main setting.
     pub false_alarms_a_year: u32,
     /// By how much the hours of rising and resting vary from day to day, minutes.
     pub hours_vary_minutes: u32,
+    /// Scale of the tail beyond the longest quiet seen at home, thousandths of it.
+    pub tail_permille: u32,
     /// "Nothing between these minutes of the local day", where asked for.
     pub window: Option<(u16, u16)>,
     /// From the limit to the alarm, while the elder may cancel, milliseconds.
@@ -52,6 +54,7 @@ impl Default for InactivityRules {
             learned_ms_max: 12 * 3_600_000,
             false_alarms_a_year: 12,
             hours_vary_minutes: 30,
+            tail_permille: 150,
             window: None,
             pre_alarm_ms: 5 * 60_000,
             no_contact_ms: 15 * 60_000,

@@ -4,9 +4,9 @@
 //! margin. Two things differ. Time at home and time out have a line each, so that a working day out
 //! does not teach the home patience with a person on the floor. And the margin is a return level: the
 //! line is the longest quiet seen at that hour, raised (or lowered) by what the tail of an exponential
-//! of its size needs so that only [`RhythmRules::false_alarms_a_year`] natural quiets are expected to pass it; with
-//! more days seen the margin shrinks by itself. All arithmetic is whole numbers, so that folding the
-//! same records gives the same line everywhere.
+//! of its size needs so that only [`RhythmRules::false_alarms_a_year`] natural quiets are expected to pass it, half of
+//! them at home and half out; with more days seen the margin shrinks by itself. All arithmetic is whole numbers, so
+//! that folding the same records gives the same line everywhere.
 
 use std::collections::VecDeque;
 
@@ -34,10 +34,12 @@ const FACTOR_PERMILLE_MIN: i64 = 300;
 /// What the rhythm is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RhythmRules {
-    /// How many natural quiets a year may pass the limit; the main setting.
+    /// How many natural quiets a year may pass the limits, both sides together; the main setting.
     pub false_alarms_a_year: u32,
     /// By how much the hours of rising and resting vary, minutes.
     pub hours_vary_minutes: u32,
+    /// Scale of the tail beyond the longest quiet at home, thousandths of it.
+    pub tail_permille: u32,
 }
 
 /// Which line a quiet belongs to.
@@ -58,11 +60,11 @@ impl Side {
         }
     }
 
-    /// Scale of the tail beyond the longest quiet, thousandths of the line.
-    fn spread_permille(self) -> i64 {
+    /// Scale of the tail beyond the longest quiet, thousandths of the line: absences vary more.
+    fn tail_permille(self, rules: &RhythmRules) -> i64 {
         match self {
-            Self::AtHome => 150,
-            Self::Out => 300,
+            Self::AtHome => i64::from(rules.tail_permille),
+            Self::Out => 300.max(i64::from(rules.tail_permille)),
         }
     }
 
@@ -154,7 +156,7 @@ impl Rhythm {
         if seen < LEARNING_MINUTES || line.is_empty() {
             return None;
         }
-        let factor = factor_permille(seen.min(HISTORY_MINUTES).unsigned_abs(), rules.false_alarms_a_year, side);
+        let factor = factor_permille(seen.min(HISTORY_MINUTES).unsigned_abs(), rules, side);
         let mut minutes = least;
         while minutes < most {
             let step = (began + i64::from(minutes)).div_euclid(STEP_MINUTES);
@@ -176,12 +178,12 @@ fn scaled(minutes: u32, permille: i64) -> u32 {
     u32::try_from(i64::from(minutes) * permille / 1_000).unwrap_or(u32::MAX)
 }
 
-/// By how much the longest quiet of `seen` minutes is exceeded `false_alarms_a_year` times a year,
-/// thousandths: `1 + spread · ln(year / (seen · budget))`.
-fn factor_permille(seen: u64, false_alarms_a_year: u32, side: Side) -> i64 {
+/// By how much the longest quiet of `seen` minutes is exceeded so often that this side takes its half of
+/// `false_alarms_a_year`, thousandths: `1 + tail · ln(year / (seen · budget / 2))`.
+fn factor_permille(seen: u64, rules: &RhythmRules, side: Side) -> i64 {
     let year = 365 * u64::from(DAY_MINUTES);
-    let ln = ln_permille(year, seen.max(1) * u64::from(false_alarms_a_year.max(1)));
-    (1_000 + side.spread_permille() * ln / 1_000).max(FACTOR_PERMILLE_MIN)
+    let ln = ln_permille(2 * year, seen.max(1) * u64::from(rules.false_alarms_a_year.max(1)));
+    (1_000 + side.tail_permille(rules) * ln / 1_000).max(FACTOR_PERMILLE_MIN)
 }
 
 /// Natural logarithm of `number / by`, thousandths, by whole numbers alone.
@@ -209,7 +211,7 @@ mod tests {
     use super::*;
 
     const DAY: i64 = DAY_MINUTES as i64;
-    const RULES: RhythmRules = RhythmRules { false_alarms_a_year: 12, hours_vary_minutes: 30 };
+    const RULES: RhythmRules = RhythmRules { false_alarms_a_year: 12, hours_vary_minutes: 30, tail_permille: 150 };
 
     #[test]
     fn the_logarithm_is_the_one_of_the_books() {
@@ -257,7 +259,7 @@ mod tests {
     fn a_smaller_budget_waits_longer_and_more_days_wait_shorter() {
         // Hours that vary by four, or the hour of rising would decide before the margin does.
         let night = |days: i64, false_alarms_a_year| {
-            let rules = RhythmRules { false_alarms_a_year, hours_vary_minutes: 240 };
+            let rules = RhythmRules { false_alarms_a_year, hours_vary_minutes: 240, ..RULES };
             lived(days, &rules).limit_minutes(Side::AtHome, days * DAY + 23 * 60, (120, 1_440), &rules).unwrap()
         };
         assert!(night(7, 1) > night(7, 12));

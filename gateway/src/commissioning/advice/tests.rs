@@ -145,3 +145,17 @@ fn a_bluetooth_button_is_asked_about_and_one_that_is_told_apart_is_not() {
     );
     told(on_home(&config(&format!("{HOME}{button}power = \"battery\"\n"))), expect![[""]]);
 }
+
+#[test]
+fn patience_and_eagerness_are_pointed_out() {
+    let patient = "[inactivity]\npatient_because = \"a daughter lives next door\"\nlearned_hours_max = 24\n\
+                   false_alarms_a_year = 96\n[away]\nlearned_hours_min = 24\n";
+    told(
+        on_home(&config(&format!("{HOME}{patient}"))),
+        expect![[r#"
+            quiet at home may last up to 24 h (learned_hours_max): who lies there waits so long; add check_in times.
+            nobody asks for 24 h of an absence (away.learned_hours_min), nor for who fell behind the door: announce absences as [[holiday]] instead.
+            about 96 false calls a year (false_alarms_a_year): who is called too often no longer answers.
+        "#]],
+    );
+}
