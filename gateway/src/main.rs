@@ -1,6 +1,6 @@
 //! The `gateway` program: run, check, decode, backtest, journal, and the installer's tools.
 
-use std::io::{BufReader, IsTerminal as _, Read as _, Write as _};
+use std::io::{BufReader, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,7 +13,6 @@ use gateway::config::GatewayConfig;
 use gateway::decode::{Decoder, DecoderConfig, Step};
 use gateway::device_page::{self, DevicePage};
 use gateway::driver::{self, Draw};
-use gateway::home::HomeRules;
 use gateway::home::proof::TestState;
 use gateway::{backtest, decode_lines, journal};
 use protocol::ids::Incarnation;
@@ -104,26 +103,9 @@ enum Task {
     /// A device configured by its name has the role that it is given there; any other is taken for what
     /// its kind and name say, and each is listed. The first days of a home are for learning. Every call on
     /// the untouched recording counts as false. The main setting is `inactivity.false_alarms_a_year`.
-    Backtest {
-        /// The home's configuration; without it every rule has its default.
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
-        /// The recorded days; `-` is standard input.
-        #[arg(long, value_name = "FILE")]
-        events: PathBuf,
-        /// Lines home,start,end,activity: no stop is made within a `leave-house`. The rules never see them.
-        #[arg(long, value_name = "FILE")]
-        labels: Option<PathBuf>,
-        /// Only this home.
-        #[arg(long, value_name = "NAME")]
-        home: Option<String>,
-        /// Calendar days at the beginning of each home that only teach.
-        #[arg(long, value_name = "DAYS", default_value_t = 7)]
-        learning_days: u16,
-        /// Where the plot is written, SVG.
-        #[arg(long, value_name = "FILE")]
-        plot: Option<PathBuf>,
-    },
+    ///
+    /// With an expectation it is a test case: exit 1 and a line for each home that misses it.
+    Backtest(backtest::Command),
     /// Look into a journal, of a running gateway or a dead one; nothing is changed.
     Journal {
         #[command(subcommand)]
@@ -160,10 +142,7 @@ fn main() -> ExitCode {
         Task::Decode { config } => decode(config.as_deref()),
         Task::Devices { config, json } => devices(&config, json),
         Task::TestPress { device, config } => test_press(&config, &device),
-        Task::Backtest { config, events, labels, home, learning_days, plot } => {
-            let days = Days { events: &events, labels: labels.as_deref(), home: home.as_deref(), learning_days };
-            backtest(config.as_deref(), &days, plot.as_deref())
-        }
+        Task::Backtest(command) => command.run(read, ExitCode::from(EXIT_CONFIG)),
         Task::Journal { task: JournalTask::Dump { data_dir, json: _ } } => dump(&data_dir),
         Task::Journal { task: JournalTask::Verify { data_dir } } => verify(&data_dir),
     };
@@ -321,56 +300,6 @@ fn test_press(path: &Path, device: &str) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     })
-}
-
-/// Recorded days that are to be replayed.
-struct Days<'a> {
-    events: &'a Path,
-    labels: Option<&'a Path>,
-    home: Option<&'a str>,
-    learning_days: u16,
-}
-
-fn backtest(config: Option<&Path>, days: &Days<'_>, plot: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let rules = match config {
-        None => HomeRules::default(),
-        Some(path) => match read(path)? {
-            Some(config) => config.rules,
-            None => return Ok(ExitCode::from(EXIT_CONFIG)),
-        },
-    };
-    let named = |path: &Path| format!("cannot read {}", path.display());
-    let bytes = if days.events == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).context("standard input failed")?;
-        bytes
-    } else {
-        std::fs::read(days.events).with_context(|| named(days.events))?
-    };
-    let logs = backtest::read_events(&bytes, rules.utc_offset_minutes)?;
-    drop(bytes);
-    let labels = match days.labels {
-        None => None,
-        Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| named(path))?;
-            Some(backtest::read_labels(&text, rules.utc_offset_minutes).with_context(|| named(path))?)
-        }
-    };
-    if let Some(home) = days.home.filter(|home| logs.iter().all(|log| log.home != *home)) {
-        let homes: Vec<_> = logs.iter().map(|log| log.home.as_str()).collect();
-        anyhow::bail!("no home `{home}` in the recording; it has {}", homes.join(", "));
-    }
-    let learning_days = i64::from(days.learning_days);
-    let plan = backtest::Plan { rules: &rules, learning_days, labels: labels.as_ref(), only: days.home };
-    let results = backtest::run(&logs, &plan, |line| eprintln!("{line}"));
-    let mut output = std::io::BufWriter::new(std::io::stdout().lock());
-    backtest::write_report(&mut output, &results, &plan)?;
-    output.flush().context("standard output failed")?;
-    if let Some(path) = plot {
-        std::fs::write(path, backtest::svg(&results)).with_context(|| format!("cannot write {}", path.display()))?;
-        eprintln!("the plot is in {}", path.display());
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// The journal below a gateway's data directory, or the directory itself where it is the journal.

@@ -9,7 +9,9 @@ use std::io::Write;
 
 use crate::home::HomeRules;
 
+mod command;
 mod events;
+mod expectation;
 mod labels;
 mod measure;
 mod plot;
@@ -18,11 +20,13 @@ mod report;
 mod roles;
 mod settings;
 
+pub use self::command::Command;
 pub use self::events::{EventsError, HomeLog};
+pub use self::expectation::Expectation;
 pub use self::labels::Labels;
 pub use self::measure::Measured;
 pub use self::plot::svg;
-pub use self::settings::{Setting, frontier};
+pub use self::settings::{Family, Setting, frontier};
 
 /// One home under every setting.
 #[derive(Debug)]
@@ -33,7 +37,7 @@ pub struct HomeResult {
     pub counted_days: i64,
     /// A line for each device: what it was taken for and why.
     pub roles: Vec<String>,
-    /// Setting by setting, in the order of [`frontier`].
+    /// Setting by setting, in the order in which they were asked for.
     pub rows: Vec<(Setting, Measured)>,
 }
 
@@ -66,13 +70,23 @@ pub fn read_labels(text: &str, utc_offset_minutes: i32) -> Result<Labels, Events
     labels::read(text, utc_offset_minutes)
 }
 
-/// Runs every setting over every home, telling `progress` one line for each.
-pub fn run(logs: &[HomeLog], plan: &Plan<'_>, mut progress: impl FnMut(&str)) -> Vec<HomeResult> {
+/// Runs every setting of the [`frontier`] over every home, telling `progress` one line for each.
+pub fn run(logs: &[HomeLog], plan: &Plan<'_>, progress: impl FnMut(&str)) -> Vec<HomeResult> {
+    run_settings(logs, plan, frontier, progress)
+}
+
+/// Runs the settings that `settings` gives for a home's rules over every home.
+pub fn run_settings(
+    logs: &[HomeLog],
+    plan: &Plan<'_>,
+    settings: impl Fn(&HomeRules) -> Vec<Setting>,
+    mut progress: impl FnMut(&str),
+) -> Vec<HomeResult> {
     let chosen = logs.iter().filter(|log| plan.only.is_none_or(|only| log.home == only));
     let mut results = Vec::new();
     for log in chosen {
         let (rules, roles) = roles::assign(log, plan.rules, plan.learning_days);
-        let settings = frontier(&rules);
+        let settings = settings(&rules);
         let count = settings.len();
         let mut rows = Vec::new();
         for (i, setting) in settings.into_iter().enumerate() {

@@ -24,7 +24,7 @@ pub fn svg(results: &[HomeResult]) -> String {
     let _ = write!(
         out,
         r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">
-<style>.axis{{stroke:#555;fill:none}}.grid{{stroke:#ddd}}.learned{{stroke:#1761a0;fill:#1761a0}}.beyond{{stroke:#7b3294;fill:#7b3294}}.eager{{stroke:#1b9e77;fill:#1b9e77}}.plain{{stroke:#b2182b;fill:#b2182b}}.unlearned{{stroke:#d98200;fill:#d98200}}path{{fill:none!important;stroke-width:1.5}}text{{fill:#222;stroke:none}}</style>
+<style>.axis{{stroke:#555;fill:none}}.grid{{stroke:#ddd}}.learned{{stroke:#1761a0;fill:#1761a0}}.beyond{{stroke:#7b3294;fill:#7b3294}}.eager{{stroke:#1b9e77;fill:#1b9e77}}.calm{{stroke:#e7298a;fill:#e7298a}}.plain{{stroke:#b2182b;fill:#b2182b}}.unlearned{{stroke:#d98200;fill:#d98200}}path{{fill:none!important;stroke-width:1.5}}text{{fill:#222;stroke:none}}</style>
 <rect width="{width}" height="{height}" fill="#fff"/>
 "##
     );
@@ -79,12 +79,15 @@ fn panel(out: &mut String, result: &HomeResult, hours_top: f64) {
         target_x - LEFT,
         TOP + h - target_y
     );
-    for (family, class) in [(Family::Learned, "learned"), (Family::Eager, "eager"), (Family::Patient, "beyond")] {
+    for (family, class) in
+        [(Family::Learned, "learned"), (Family::Eager, "eager"), (Family::Calm, "calm"), (Family::Patient, "beyond")]
+    {
         let mut points = points(result, family);
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         let path: Vec<String> =
             points.iter().map(|(hours, calls)| format!("{:.1} {:.1}", x(*hours), y(*calls))).collect();
-        if !path.is_empty() {
+        // The patient rows differ in more than their budget: no line joins them.
+        if !path.is_empty() && family != Family::Patient {
             let _ = writeln!(out, r#"<path class="{class}" d="M{}"/>"#, path.join(" L"));
         }
         for (hours, calls) in points {
@@ -132,7 +135,8 @@ fn legend(out: &mut String, y: f64) {
     let entries = [
         ("learned", "learned, by budget (ring: as configured)"),
         ("eager", "eager from 2 h"),
-        ("beyond", "patient to 15 h"),
+        ("calm", "calm"),
+        ("beyond", "patient"),
         ("unlearned", "8 h, out 4 h or 21:00"),
         ("plain", "fixed 8 h, 12 h"),
     ];

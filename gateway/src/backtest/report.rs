@@ -21,6 +21,11 @@ pub(super) fn write(mut to: impl Write, results: &[HomeResult], plan: &Plan<'_>)
     writeln!(to, "Calls a month (30 days) on the untouched recording, all of them false; in brackets those at times")?;
     writeln!(to, "that nobody labelled as spent out. Delay from a stop, every 2 h {}, to the call.", stops(plan))?;
     writeln!(to, "`raised` stops fell into a quiet already raised and are in no delay. * cannot be configured.")?;
+    writeln!(
+        to,
+        "Budget is inactivity.false_alarms_a_year, hours are inactivity.learned_hours_min and _max, out from is"
+    )?;
+    writeln!(to, "away.learned_hours_min; hours_vary_minutes is 60 in calm rows and 240 in patient ones.")?;
     writeln!(to)?;
     for result in results {
         writeln!(to, "| {} | calls a month | median delay | p95 delay | stops | raised | missed |", result.home)?;
@@ -30,11 +35,43 @@ pub(super) fn write(mut to: impl Write, results: &[HomeResult], plan: &Plan<'_>)
             row(&mut to, &format!("{}{star}", setting.name), measured, result.counted_days)?;
         }
         writeln!(to)?;
+        frontier(&mut to, result)?;
     }
     for result in results {
         calls(&mut to, result, plan)?;
     }
     Ok(())
+}
+
+/// The settings that no other one beats in both calls and median delay, the soonest first, and what they bring at the
+/// median delays of the plain limits.
+fn frontier(to: &mut impl Write, result: &HomeResult) -> io::Result<()> {
+    let rows = result.rows.iter().filter(|(setting, _)| setting.configurable);
+    let mut points: Vec<(f64, f64, &str)> = rows
+        .filter_map(|(setting, measured)| {
+            let median = measured.delay_hours(0.5).filter(|median| median.is_finite())?;
+            Some((median, measured.calls_a_month(result.counted_days), setting.name.as_str()))
+        })
+        .collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let mut best: Vec<(f64, f64, &str)> = Vec::new();
+    for point in points {
+        if best.last().is_none_or(|last| point.1 < last.1) {
+            best.push(point);
+        }
+    }
+    writeln!(to, "The frontier of {}, calls a month at the median delay:", result.home)?;
+    for (median, calls, name) in &best {
+        writeln!(to, "  {calls:.1} at {median:.1} h: {name}")?;
+    }
+    for (setting, measured) in result.rows.iter().filter(|(setting, _)| setting.family == Family::Plain) {
+        let Some(median) = measured.delay_hours(0.5) else { continue };
+        let calls = measured.calls_a_month(result.counted_days);
+        let ours = best.iter().rev().find(|point| point.0 <= median);
+        let ours = ours.map_or("none".to_owned(), |(median, calls, _)| format!("{calls:.1} at {median:.1} h"));
+        writeln!(to, "  {} has {calls:.1} at {median:.1} h; by then the frontier has {ours}", setting.name)?;
+    }
+    writeln!(to)
 }
 
 fn stops(plan: &Plan<'_>) -> &'static str {

@@ -11,8 +11,28 @@ use crate::home::local_time::LocalTime;
 use crate::home::{HomeRules, Place};
 
 /// Words in a door's name that say that it leads out.
-const EXIT_WORDS: [&str; 12] =
-    ["front", "main", "outside", "entry", "entrance", "foyer", "exit", "大门", "入户", "正门", "前门", "外门"];
+const EXIT_WORDS: [&str; 20] = [
+    "front",
+    "main",
+    "outside",
+    "entry",
+    "entrance",
+    "foyer",
+    "exit",
+    "back door",
+    "backdoor",
+    "garage",
+    "apartment",
+    "voordeur",
+    "achterdeur",
+    "haustür",
+    "大门",
+    "入户",
+    "正门",
+    "前门",
+    "外门",
+    "后门",
+];
 
 /// A quiet of this length by day is looked at to find the door it begins and ends with, milliseconds.
 const ABSENCE_MS_MIN: i64 = 90 * 60_000;
@@ -29,7 +49,9 @@ pub(super) fn assign(log: &HomeLog, configured: &HomeRules, learning_days: i64) 
     let by_name = |index: usize| {
         let device = log.devices.get(index)?;
         let name = device.name.to_lowercase();
-        (device.called == "door").then(|| EXIT_WORDS.iter().find(|word| name.contains(**word))).flatten()
+        matches!(device.called.as_str(), "door" | "contact")
+            .then(|| EXIT_WORDS.iter().find(|word| name.contains(**word)))
+            .flatten()
     };
     let configured_exit = log
         .devices

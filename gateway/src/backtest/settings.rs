@@ -1,5 +1,5 @@
-//! The settings that are compared: what was configured, the frontier of the main one, and the plain
-//! limits that everybody knows.
+//! The settings that are compared: what was configured, the frontier of the main ones, and the plain
+//! limits that everybody knows. Every row but those can be written into a home's configuration.
 
 use crate::decode::Role;
 use crate::home::HomeRules;
@@ -8,8 +8,32 @@ const HOUR_MS: u64 = 3_600_000;
 
 /// What the learned limits are tried with, false alarms a year.
 const BUDGETS: [u32; 9] = [1, 3, 6, 12, 24, 48, 96, 192, 384];
-/// Beyond this a configuration is refused; such rows are for comparison.
-const BUDGET_MAX: u32 = 48;
+/// Budgets of the eager rows.
+const EAGER_BUDGETS: [u32; 5] = [6, 12, 48, 192, 384];
+/// Rows that wait longer at home, out or both.
+const CALMER: [Calmer; 5] = [
+    Calmer { family: Family::Calm, hours: (4, 12), vary_minutes: 60, out_hours_min: 12, budgets: &[1, 6, 12, 24] },
+    Calmer { family: Family::Patient, hours: (4, 12), vary_minutes: 240, out_hours_min: 24, budgets: &[1, 12, 48] },
+    Calmer { family: Family::Patient, hours: (11, 12), vary_minutes: 240, out_hours_min: 24, budgets: &[1] },
+    Calmer {
+        family: Family::Patient,
+        hours: (4, 15),
+        vary_minutes: 240,
+        out_hours_min: 4,
+        budgets: &[1, 2, 6, 12, 48],
+    },
+    Calmer { family: Family::Patient, hours: (4, 24), vary_minutes: 240, out_hours_min: 100, budgets: &[1, 12, 48] },
+];
+
+struct Calmer {
+    family: Family,
+    /// Least and longest learned limit at home.
+    hours: (u64, u64),
+    vary_minutes: u32,
+    /// Least learned limit of an absence.
+    out_hours_min: u64,
+    budgets: &'static [u32],
+}
 
 /// Which line of the plot a setting belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +44,9 @@ pub enum Family {
     Learned,
     /// Learned, and quicker by day than the default allows.
     Eager,
-    /// Learned with hours that vary by four, and allowed beyond the twelve that a configuration may reach.
+    /// Learned with hours that vary by one, and a long day out allowed.
+    Calm,
+    /// Learned with hours that vary by four, most with limits that somebody has to agree to.
     Patient,
     /// The rules' own limits without learning.
     Unlearned,
@@ -50,29 +76,27 @@ pub fn frontier(rules: &HomeRules) -> Vec<Setting> {
     };
     let mut settings = vec![setting("as configured".into(), Family::Configured, true, &|_| {})];
     for budget in BUDGETS {
-        settings.push(setting(
-            format!("learned, budget {budget}/year"),
-            Family::Learned,
-            budget <= BUDGET_MAX,
-            &|rules| {
-                learn(rules, budget);
-            },
-        ));
+        settings.push(setting(format!("learned, budget {budget}/year"), Family::Learned, true, &|rules| {
+            learn(rules, budget, (4, 12));
+        }));
     }
-    for budget in [12, 48, 192] {
+    for budget in EAGER_BUDGETS {
         let name = format!("eager from 2 h, budget {budget}/year");
-        settings.push(setting(name, Family::Eager, budget <= BUDGET_MAX, &|rules| {
-            learn(rules, budget);
-            rules.daily_life.inactivity.learned_ms_min = 2 * HOUR_MS;
-        }));
+        settings.push(setting(name, Family::Eager, true, &|rules| learn(rules, budget, (2, 12))));
     }
-    for budget in [1, 6, 12, 48] {
-        let name = format!("patient to 15 h, budget {budget}/year");
-        settings.push(setting(name, Family::Patient, false, &|rules| {
-            learn(rules, budget);
-            rules.daily_life.inactivity.learned_ms_max = 15 * HOUR_MS;
-            rules.daily_life.inactivity.hours_vary_minutes = 240;
-        }));
+    for Calmer { family, hours, vary_minutes, out_hours_min, budgets } in CALMER {
+        let word = if family == Family::Calm { "calm" } else { "patient" };
+        for budget in budgets {
+            let (least, most) = hours;
+            let name = format!("{word} {least} to {most} h, out from {out_hours_min} h, budget {budget}/year");
+            settings.push(setting(name, family, true, &|rules| {
+                learn(rules, *budget, hours);
+                rules.daily_life.inactivity.hours_vary_minutes = vary_minutes;
+                let away = &mut rules.daily_life.away;
+                away.learned_ms_min = out_hours_min * HOUR_MS;
+                away.learned_ms_max = away.learned_ms_max.max(away.learned_ms_min);
+            }));
+        }
     }
     settings.push(setting("8 h, out 4 h or 21:00".into(), Family::Unlearned, true, &|rules| {
         rules.daily_life.inactivity.learned = false;
@@ -86,9 +110,11 @@ pub fn frontier(rules: &HomeRules) -> Vec<Setting> {
     settings
 }
 
-fn learn(rules: &mut HomeRules, budget: u32) {
+/// Learned limits of a budget, at home within these hours.
+fn learn(rules: &mut HomeRules, budget: u32, (least, most): (u64, u64)) {
     let inactivity = &mut rules.daily_life.inactivity;
     (inactivity.learned, inactivity.false_alarms_a_year) = (true, budget);
+    (inactivity.learned_ms_min, inactivity.learned_ms_max) = (least * HOUR_MS, most * HOUR_MS);
     rules.daily_life.away.learned = true;
 }
 

@@ -97,6 +97,9 @@ fn the_same_days_give_the_same_report() {
     };
     assert_eq!(report(), report());
     assert!(report().contains("| as configured | 0.0 (0.0) |"), "{}", report());
+    assert!(report().contains("The frontier of h, calls a month at the median delay:\n  "), "{}", report());
+    let plain = report().lines().filter(|line| line.contains("; by then the frontier has 0.0 at")).count();
+    assert_eq!(plain, 2, "{}", report());
     let picture = svg(&results(&csv));
     assert!(picture.starts_with("<svg") && picture.ends_with("</svg>\n") && picture.matches("<g ").count() == 1);
 }
@@ -136,4 +139,73 @@ fn a_journals_dump_is_a_recording() {
     }
     let logs = read_events(lines.as_bytes(), 480).unwrap();
     assert_eq!((logs.len(), logs[0].events.len(), logs[0].devices[0].name.as_str()), (1, 2, "front door"));
+}
+
+#[test]
+fn a_home_that_misses_its_expectation_says_by_how_much() {
+    let results = results(&three_weeks("Front door"));
+    let missed = |calls_a_month, median_hours| Expectation { calls_a_month, median_hours }.missed_by(&results[0]);
+    assert!(missed(None, None).is_empty());
+    assert!(missed(Some(0.0), Some(6.0)).is_empty(), "{:?}", missed(Some(0.0), Some(6.0)));
+    let median = row(&results[0], Family::Configured).delay_hours(0.5).unwrap();
+    let told = format!("h: a median delay of {median:.1} h is over the expected 1 h");
+    assert_eq!(missed(Some(0.0), Some(1.0)), [told]);
+}
+
+#[test]
+fn a_wrong_alarm_is_a_missed_expectation() {
+    // From the fifth counted day on nobody comes home before the seventh.
+    let gone =
+        |line: &&str| !line.contains("2024-01-12T1") && !line.contains("2024-01-12T2") && !line.contains("2024-01-13T");
+    let csv: String = three_weeks("Front door").lines().filter(gone).map(|line| format!("{line}\n")).collect();
+    let expectation = Expectation { calls_a_month: Some(1.0), median_hours: None };
+    assert_eq!(
+        expectation.missed_by(&results(&csv)[0]),
+        ["h: 2.1 calls a month (1 in 14 days) are over the expected 1"]
+    );
+}
+
+#[test]
+fn days_that_prove_nothing_miss_every_expectation() {
+    let rules = HomeRules::default();
+    let logs = read_events(three_weeks("Front door").as_bytes(), rules.utc_offset_minutes).unwrap();
+    let results = run(&logs, &Plan { rules: &rules, learning_days: 30, labels: None, only: None }, |_| {});
+    let expectation = Expectation { calls_a_month: Some(9.0), median_hours: Some(9.0) };
+    assert_eq!(
+        expectation.missed_by(&results[0]),
+        [
+            "h: expected calls were not counted: no day is left after the learning days",
+            "h: the expected delay was not measured: no stop was made"
+        ]
+    );
+}
+
+#[test]
+fn every_row_but_the_plain_ones_can_be_configured() {
+    const CLIENT: &str =
+        "[[mqtt.client]]\nname = \"radio\"\npassword = \"a-long-password\"\npublish = []\nsubscribe = []\n";
+    let settings = frontier(&HomeRules::default());
+    for setting in &settings {
+        assert_eq!(setting.configurable, setting.family != Family::Plain, "{}", setting.name);
+        if setting.family == Family::Plain {
+            continue;
+        }
+        let (inactivity, away) = (&setting.rules.daily_life.inactivity, &setting.rules.daily_life.away);
+        let hours = |ms: u64| ms / 3_600_000;
+        let text = format!(
+            "{}{CLIENT}[inactivity]\npatient_because = \"x\"\nlearned = {}\nfalse_alarms_a_year = {}\nhours_vary_minutes = {}\n\
+             learned_hours_min = {}\nlearned_hours_max = {}\n[away]\nlearned = {}\nlearned_hours_min = {}\nlearned_hours_max = {}\n",
+            crate::config::tests::BARE,
+            inactivity.learned,
+            inactivity.false_alarms_a_year,
+            inactivity.hours_vary_minutes,
+            hours(inactivity.learned_ms_min),
+            hours(inactivity.learned_ms_max),
+            away.learned,
+            hours(away.learned_ms_min),
+            hours(away.learned_ms_max),
+        );
+        let config = crate::config::GatewayConfig::read(&text).unwrap_or_else(|problems| panic!("{problems:?}"));
+        assert_eq!(config.rules.daily_life, setting.rules.daily_life, "{}", setting.name);
+    }
 }
