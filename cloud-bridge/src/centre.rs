@@ -12,6 +12,7 @@ use protocol::uplink::{Receipt, Refusal, UplinkRequest};
 use crate::dispatch::{Act, Dispatch, Effect, Input, Operator, Refused, WorkOrder};
 use crate::store::{FeedItem, Store, StoreError, rows};
 
+pub mod chain;
 mod commands;
 pub mod ingest;
 
@@ -140,6 +141,8 @@ pub struct UplinkDone {
     pub conflicts: Vec<LocalKey>,
     /// The hash is not that of the content.
     pub mismatches: Vec<LocalKey>,
+    /// Where the chain of the home's journal is not what it was known to be.
+    pub findings: Vec<chain::Finding>,
     /// Raised although not fully understood.
     pub salvaged: u32,
     /// Orders opened.

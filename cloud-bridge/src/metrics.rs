@@ -81,6 +81,10 @@ counters! {
     hash_conflicts: Counter = "cloud_bridge_hash_conflicts_total", "Records refused because their key is stored with another hash.";
     /// Hash not that of the content.
     hash_mismatches: Counter = "cloud_bridge_hash_mismatches_total", "Records whose hash is not that of their content.";
+    /// Places of a journal taken twice.
+    chain_overlaps: Counter = "cloud_bridge_chain_overlaps_total", "Times that two runs of a gateway took the same places in its journal.";
+    /// Records that do not follow.
+    chain_breaks: Counter = "cloud_bridge_chain_breaks_total", "Records that do not follow the one known before them.";
     /// Not understood and refused.
     not_understood: Counter = "cloud_bridge_records_not_understood_total", "Records refused because their content is not understood.";
     /// Not fully understood and raised all the same.

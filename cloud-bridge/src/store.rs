@@ -7,6 +7,7 @@ use protocol::feed::{FeedEvent, OrderState};
 use protocol::ids::{GatewayId, Hash32, WorkOrderId};
 use protocol::record::Record;
 
+use crate::centre::chain::Chain;
 use crate::dispatch::effect::VisitRow;
 use crate::dispatch::{Dispatch, WorkOrder};
 
@@ -206,6 +207,8 @@ pub trait Reads {
     /// # Errors
     /// When the store cannot read, as for every function here.
     fn home(&mut self, gateway: &GatewayId) -> Result<Option<Dispatch>, StoreError>;
+    /// What is known of the chain of a home's journal.
+    fn chain(&mut self, gateway: &GatewayId) -> Result<Option<Chain>, StoreError>;
     /// Every known gateway, and whether it is held for silent.
     fn gateways(&mut self) -> Result<Vec<(GatewayId, bool)>, StoreError>;
     /// Homes with a deadline at or before `now_ms`, earliest first.
@@ -248,6 +251,8 @@ pub trait Store: Reads {
     fn put_record(&mut self, record: NewRecord<'_>) -> Result<Kept, StoreError>;
     /// Writes a home's aggregate with its next deadline.
     fn put_home(&mut self, home: &Dispatch) -> Result<(), StoreError>;
+    /// Writes what is known of the chain of a home's journal.
+    fn put_chain(&mut self, gateway: &GatewayId, chain: &Chain) -> Result<(), StoreError>;
     /// Writes an order's row.
     fn put_order(&mut self, order: &WorkOrder) -> Result<(), StoreError>;
     /// Appends to a timeline.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::ids::{GatewayId, Hash32, Incarnation, LocalKey};
-use protocol::record::{Body, Cancelled, ChainHead, PreAlarm, Record, Stamp, Trigger};
+use protocol::record::{Body, Cancelled, ChainHead, PreAlarm, Record, Stamp, Started, Trigger};
 use protocol::trigger::{Reason, TriggerKind};
 use protocol::uplink::UplinkRequest;
 use protocol::visit::{Grade, Method, VisitAct, VisitRecord};
@@ -98,4 +98,8 @@ pub fn trigger(kind: TriggerKind, reason: Reason, follows: Option<LocalKey>) -> 
         follows,
         test: false,
     }
+}
+
+pub fn started() -> Started {
+    Started { version: "1".into(), after_clean_stop: false }
 }

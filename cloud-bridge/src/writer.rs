@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use crate::centre::chain::Finding;
 use crate::centre::{Answer, Centre, Request, chain_of};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -208,6 +209,12 @@ impl<S: Store> Pen<S> {
                 self.metrics.orders_opened.add(done.opened.into());
                 self.metrics.hash_conflicts.add(done.conflicts.len() as u64);
                 self.metrics.hash_mismatches.add(done.mismatches.len() as u64);
+                for finding in &done.findings {
+                    match finding {
+                        Finding::Overlap { .. } => self.metrics.chain_overlaps.add(1),
+                        Finding::Broken { .. } => self.metrics.chain_breaks.add(1),
+                    }
+                }
             }
             Answer::Done { .. } => self.metrics.commands_done.add(1),
             Answer::Refused { .. } | Answer::NoSuchOrder | Answer::KeyReused => self.metrics.commands_refused.add(1),

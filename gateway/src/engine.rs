@@ -18,6 +18,7 @@ use crate::home::{Effect, Home, Input, Telling};
 use crate::jitter::Jitter;
 use crate::outbox::{Outbox, Post};
 
+mod anew;
 mod checkpoint;
 mod contract;
 mod counters;
@@ -96,6 +97,7 @@ pub struct Engine {
     roll_due: bool,
     waiting: VecDeque<Waiting>,
     delivered_due_ms: Option<u64>,
+    raised_anew: u32,
     stopping: bool,
 }
 
@@ -221,7 +223,9 @@ impl Engine {
         match outcome {
             Ok(answer) => {
                 self.counters.refused += answer.refused.len() as u64;
+                let conflicting = self.conflicting(&answer);
                 let newly = self.outbox.answered(now.uptime_ms, request, &answer, &mut self.jitter);
+                self.raise_anew(now, conflicting);
                 if newly.is_empty() {
                     return;
                 }

@@ -13,6 +13,9 @@ pub const UPLINK_RECORDS_MAX: usize = 500;
 /// Largest request body that a centre takes, bytes.
 pub const UPLINK_BYTES_MAX: usize = 1024 * 1024;
 
+/// Refusal: the key is stored with another hash. What calls for a person is raised anew under another key.
+pub const HASH_CONFLICT: &str = "hash_conflict";
+
 /// A batch of records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UplinkRequest {
@@ -58,7 +61,7 @@ pub struct Receipt {
 pub struct Refusal {
     /// The record.
     pub key: LocalKey,
-    /// `hash_conflict`: the key is stored with another hash.
+    /// Such as [`HASH_CONFLICT`].
     pub reason: String,
 }
 

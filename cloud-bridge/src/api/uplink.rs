@@ -10,6 +10,7 @@ use super::access::AsGateway;
 use super::body::JsonBytes;
 use super::problem::ApiError;
 use super::{App, salvage, schema};
+use crate::centre::chain::Finding;
 use crate::centre::{Answer, Request, Uplink, UplinkDone};
 
 /// Takes a batch of records and answers with their receipts once they are stored.
@@ -79,6 +80,18 @@ fn shout(gateway: &GatewayId, done: &UplinkDone) {
     }
     for key in &done.mismatches {
         tracing::error!(%gateway, %key, "a record's hash is not that of its content");
+    }
+    for finding in &done.findings {
+        match finding {
+            Finding::Overlap { run, other, from } => tracing::error!(
+                %gateway, %run, %other, from,
+                "two runs of a gateway took the same places in its journal: its disk was lost, replaced, taken back or copied, \
+                 or its last records never reached it"
+            ),
+            Finding::Broken { run, seq } => {
+                tracing::error!(%gateway, %run, seq, "a record does not follow the one known before it");
+            }
+        }
     }
     if done.salvaged > 0 {
         tracing::warn!(%gateway, records = done.salvaged, "alarms were raised from records understood only in part");

@@ -1,14 +1,11 @@
 //! The door for records: removed duplicates by key, checked hashes, true age; then the home's machine.
 
 use protocol::record::{Route, Stamp};
-use protocol::uplink::{Receipt, Refusal};
+use protocol::uplink::{HASH_CONFLICT, Receipt, Refusal};
 
 use super::{Centre, Changes, Uplink, UplinkDone};
 use crate::dispatch::{Arrival, Dispatch, Input};
 use crate::store::{Kept, NewRecord, Store, StoreError};
-
-/// Refusal: the key is stored with another hash.
-pub const HASH_CONFLICT: &str = "hash_conflict";
 
 /// Refusal: the hash is not that of the content, and no life depends on the record.
 pub const HASH_MISMATCH: &str = "hash_mismatch";
@@ -30,6 +27,7 @@ impl<S: Store> Centre<S> {
         let tells_orders = batch.records.iter().any(|record| record.body.route() == Route::Emergency);
         let mut home: Option<(Dispatch, Dispatch)> = None;
         let mut known_before = true;
+        let mut chain = None;
         for record in batch.records {
             let (key, hash) = (record.key(), record.hash);
             let raw = salvaged.get(&key).map(String::as_str);
@@ -55,6 +53,13 @@ impl<S: Store> Centre<S> {
                     continue;
                 }
             }
+            if verified {
+                let chain = match &mut chain {
+                    Some(chain) => chain,
+                    none => none.insert(self.store.chain(&gateway)?.unwrap_or_default()),
+                };
+                done.findings.extend(chain.follow(&record));
+            }
             done.salvaged += u32::from(raw.is_some());
             done.receipts.push(Receipt { key, hash });
             if !Dispatch::concerns(&record.body) {
@@ -78,6 +83,9 @@ impl<S: Store> Centre<S> {
             let age_ms = age_ms(&batch.sent, &record.at);
             let effects = home.handle(now_ms, Input::Record(Arrival { record, age_ms, settled }));
             self.apply(now_ms, &gateway, effects, changes)?;
+        }
+        if let Some(chain) = &chain {
+            self.store.put_chain(&gateway, chain)?;
         }
         if let Some((home, before)) = &home
             && (home != before || !known_before)

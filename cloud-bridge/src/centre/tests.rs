@@ -6,9 +6,10 @@ use expect_test::expect;
 use protocol::ids::Incarnation;
 use protocol::record::{Body, Record};
 use protocol::stage::Stage;
+use protocol::uplink::HASH_CONFLICT;
 use protocol::visit::{Grade, VisitAct};
 
-use super::ingest::{HASH_CONFLICT, HASH_MISMATCH, age_ms};
+use super::ingest::{HASH_MISMATCH, age_ms};
 use super::*;
 use crate::store::memory::MemoryStore;
 use crate::store::{OrderFilter, Reads};

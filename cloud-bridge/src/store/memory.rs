@@ -13,6 +13,7 @@ use super::{
     FEED_KEPT_MS, FeedBounds, FeedItem, Kept, NewFeedItem, NewRecord, OrderFilter, Reads, SAVED_KEPT_MS, SavedAnswer,
     Store, StoreError, TimelineRow, rows,
 };
+use crate::centre::chain::Chain;
 use crate::dispatch::effect::VisitRow;
 use crate::dispatch::{Dispatch, WorkOrder};
 
@@ -20,6 +21,7 @@ use crate::dispatch::{Dispatch, WorkOrder};
 #[derive(Debug)]
 enum Undo {
     Record(usize, LocalKey),
+    Chain(GatewayId, Option<Chain>),
     Home(GatewayId, Option<Box<Dispatch>>),
     Order(WorkOrderId, Option<Box<WorkOrder>>),
     Timeline(WorkOrderId),
@@ -35,6 +37,7 @@ pub struct MemoryStore {
     /// Where each gateway's records stand in `records`.
     places: BTreeMap<GatewayId, usize>,
     records: Vec<BTreeMap<LocalKey, Hash32>>,
+    chains: BTreeMap<GatewayId, Chain>,
     homes: BTreeMap<GatewayId, Dispatch>,
     due: BTreeMap<(i64, GatewayId), ()>,
     orders: BTreeMap<WorkOrderId, WorkOrder>,
@@ -84,6 +87,12 @@ impl MemoryStore {
                     if let Some(records) = self.records.get_mut(place) {
                         records.remove(&key);
                     }
+                }
+                Some(Undo::Chain(gateway, Some(before))) => {
+                    self.chains.insert(gateway, before);
+                }
+                Some(Undo::Chain(gateway, None)) => {
+                    self.chains.remove(&gateway);
                 }
                 Some(Undo::Home(gateway, before)) => self.set_home(&gateway, before.map(|before| *before)),
                 Some(Undo::Order(id, Some(before))) => {
@@ -137,6 +146,10 @@ impl MemoryStore {
 impl Reads for MemoryStore {
     fn home(&mut self, gateway: &GatewayId) -> Result<Option<Dispatch>, StoreError> {
         Ok(self.homes.get(gateway).cloned())
+    }
+
+    fn chain(&mut self, gateway: &GatewayId) -> Result<Option<Chain>, StoreError> {
+        Ok(self.chains.get(gateway).cloned())
     }
 
     fn gateways(&mut self) -> Result<Vec<(GatewayId, bool)>, StoreError> {
@@ -263,6 +276,13 @@ impl Store for MemoryStore {
         let before = self.homes.get(&home.gateway).cloned().map(Box::new);
         self.undo.push(Undo::Home(home.gateway.clone(), before));
         self.set_home(&home.gateway, Some(home.clone()));
+        Ok(())
+    }
+
+    fn put_chain(&mut self, gateway: &GatewayId, chain: &Chain) -> Result<(), StoreError> {
+        self.write()?;
+        let before = self.chains.insert(gateway.clone(), chain.clone());
+        self.undo.push(Undo::Chain(gateway.clone(), before));
         Ok(())
     }
 

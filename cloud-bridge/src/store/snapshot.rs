@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 
 use protocol::feed::OrderState;
-use protocol::ids::{GatewayId, Incarnation, LocalKey, WorkOrderId};
+use protocol::ids::{GatewayId, Hash32, Incarnation, LocalKey, WorkOrderId};
 use protocol::record::Delivery;
 use protocol::trigger::{OrderClass, Reason, TriggerKind};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use crate::centre::chain::{Chain, Newest, Run};
 use crate::dispatch::work_order::Presence;
 use crate::dispatch::{
     Alarm, CloseCode, Closing, Dispatch, LifeState, Lifecycle, MainsLoss, Outcome, Said, Silence, WorkOrder,
@@ -21,6 +22,18 @@ const ORDER_VERSION: u8 = 1;
 
 /// The newest version of a home's form: 2 knows its mains and its silence, 3 the deliveries that raised something.
 const HOME_VERSION: u8 = 3;
+
+/// The newest version of a chain's form.
+const CHAIN_VERSION: u8 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct ChainSnapshot {
+    v: u8,
+    /// Run, place, hash.
+    newest: Option<(Incarnation, u64, Hash32)>,
+    /// Run, first place, last place, to which run it lost places.
+    runs: Vec<(Incarnation, u64, u64, Option<Incarnation>)>,
+}
 
 #[derive(Serialize, Deserialize)]
 struct HomeSnapshot {
@@ -193,6 +206,33 @@ pub fn read_home(text: &str) -> Result<Dispatch, StoreError> {
     let said = said.map(|SaidSnapshot { delivery, run, life, order }| Said { delivery, run, life, order }).collect();
     let HomeSnapshot { gateway, ver, own_orders, .. } = snapshot;
     Ok(Dispatch { gateway, ver, orders, lifecycles, mains, silence, own_orders, said })
+}
+
+/// Writes a chain.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn write_chain(chain: &Chain) -> Result<String, StoreError> {
+    let runs = chain.runs.iter().map(|run| (run.incarnation, run.first, run.last, run.lost_to)).collect();
+    let newest = chain.newest.map(|Newest { incarnation, seq, hash }| (incarnation, seq, hash));
+    let snapshot = ChainSnapshot { v: CHAIN_VERSION, newest, runs };
+    serde_json::to_string(&snapshot).map_err(|source| StoreError::Unreadable { what: "chain", source })
+}
+
+/// Reads a chain.
+///
+/// # Errors
+/// When the text is not a chain of a known version.
+pub fn read_chain(text: &str) -> Result<Chain, StoreError> {
+    let snapshot: ChainSnapshot =
+        serde_json::from_str(text).map_err(|source| StoreError::Unreadable { what: "chain", source })?;
+    if snapshot.v > CHAIN_VERSION {
+        return Err(StoreError::Invalid { what: "chain's version" });
+    }
+    let run = |(incarnation, first, last, lost_to)| Run { incarnation, first, last, lost_to };
+    let runs = snapshot.runs.into_iter().map(run);
+    let newest = snapshot.newest.map(|(incarnation, seq, hash)| Newest { incarnation, seq, hash });
+    Ok(Chain { runs: runs.collect(), newest })
 }
 
 /// Writes an order.

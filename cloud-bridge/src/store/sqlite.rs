@@ -10,11 +10,16 @@ use super::{
     FEED_KEPT_MS, FeedBounds, FeedItem, Kept, NewFeedItem, NewRecord, OrderFilter, Reads, SAVED_KEPT_MS, SavedAnswer,
     Store, StoreError, TimelineRow, rows, snapshot,
 };
+use crate::centre::chain::Chain;
 use crate::dispatch::effect::{VisitRow, state_name};
 use crate::dispatch::{Dispatch, WorkOrder};
 
 /// Schema changes in order; a database knows how many it has by its `user_version`.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_silence.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_silence.sql"),
+    include_str!("migrations/0003_chain.sql"),
+];
 
 /// How long a statement waits for another process that holds the file, milliseconds.
 const BUSY_MS: u64 = 5_000;
@@ -140,6 +145,12 @@ impl Reads for SqliteStore {
         let sql = "SELECT snapshot FROM homes WHERE gateway = ?1";
         let text: Option<String> = self.one("read a home", sql, params![gateway.as_str()], |row| row.get(0))?;
         text.map(|text| snapshot::read_home(&text)).transpose()
+    }
+
+    fn chain(&mut self, gateway: &GatewayId) -> Result<Option<Chain>, StoreError> {
+        let sql = "SELECT body FROM chains WHERE gateway = ?1";
+        let text: Option<String> = self.one("read a chain", sql, params![gateway.as_str()], |row| row.get(0))?;
+        text.map(|text| snapshot::read_chain(&text)).transpose()
     }
 
     fn gateways(&mut self) -> Result<Vec<(GatewayId, bool)>, StoreError> {
@@ -326,6 +337,11 @@ impl Store for SqliteStore {
         let (snapshot, ver) = (snapshot::write_home(home)?, home.ver.cast_signed());
         let values = params![home.gateway.as_str(), snapshot, ver, next_due, silent_since_ms];
         self.run("write a home", sql, values).map(drop)
+    }
+
+    fn put_chain(&mut self, gateway: &GatewayId, chain: &Chain) -> Result<(), StoreError> {
+        let sql = "INSERT INTO chains (gateway, body) VALUES (?1, ?2) ON CONFLICT (gateway) DO UPDATE SET body = ?2";
+        self.run("write a chain", sql, params![gateway.as_str(), snapshot::write_chain(chain)?]).map(drop)
     }
 
     fn put_order(&mut self, order: &WorkOrder) -> Result<(), StoreError> {

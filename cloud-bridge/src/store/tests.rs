@@ -1,12 +1,13 @@
 //! One suite for every back end.
 
-use protocol::ids::LocalKey;
+use protocol::ids::{Incarnation, LocalKey};
 use protocol::record::{Body, Record};
 
 use super::memory::MemoryStore;
 use super::rows::rfc3339;
 use super::sqlite::SqliteStore;
 use super::*;
+use crate::centre::chain::{Chain, Newest, Run};
 use crate::dispatch::{Act, Arrival, Command, Effect, Input, Operator};
 use crate::testing::Journal;
 
@@ -104,12 +105,18 @@ fn conforms(store: &mut impl Store) {
     let (home, orders, visits) = lived_in();
     store.begin().unwrap();
     store.put_home(&home).unwrap();
+    let chain = Chain {
+        runs: vec![Run { incarnation: Incarnation(u64::MAX), first: 2, last: 9, lost_to: Some(Incarnation(3)) }],
+        newest: Some(Newest { incarnation: Incarnation(u64::MAX), seq: 9, hash: Hash32([3; 32]) }),
+    };
+    store.put_chain(&gateway, &chain).unwrap();
     store.put_order(&orders[0]).unwrap();
     store.append_timeline(&line(&orders[0], "opened")).unwrap();
     store.append_feed(item(4)).unwrap();
     store.put_visit(&gateway, &visits[0]).unwrap();
     store.rollback();
     assert_eq!(store.home(&gateway).unwrap(), None);
+    assert_eq!(store.chain(&gateway).unwrap(), None);
     assert_eq!(store.order(&orders[0].id).unwrap(), None);
     assert_eq!(store.timeline(&orders[0].id).unwrap(), []);
     assert_eq!(store.visits(&gateway).unwrap(), []);
@@ -119,6 +126,8 @@ fn conforms(store: &mut impl Store) {
     // What is written reads back the same.
     store.begin().unwrap();
     store.put_home(&home).unwrap();
+    store.put_chain(&gateway, &Chain::default()).unwrap();
+    store.put_chain(&gateway, &chain).unwrap();
     for order in &orders {
         store.put_order(order).unwrap();
     }
@@ -128,6 +137,7 @@ fn conforms(store: &mut impl Store) {
     store.put_visit(&gateway, &visits[0]).unwrap();
     store.commit().unwrap();
     assert_eq!(store.home(&gateway).unwrap(), Some(home.clone()));
+    assert_eq!(store.chain(&gateway).unwrap(), Some(chain));
     let last = orders.iter().rfind(|order| order.id == orders[0].id).unwrap();
     assert_eq!(store.order(&orders[0].id).unwrap().as_ref(), Some(last));
     assert!(last.closing.is_some(), "the scenario closes its first order");

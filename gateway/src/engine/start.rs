@@ -93,6 +93,7 @@ impl Engine {
             certificate_refused: false,
             roll_due: !recovered.only_reserved.is_empty(),
             waiting: VecDeque::new(),
+            raised_anew: 0,
             delivered_due_ms: None,
             stopping: false,
         };

@@ -1,3 +1,4 @@
+mod anew;
 mod reserve;
 
 use std::collections::BTreeMap;

@@ -105,7 +105,7 @@ pub const MUTANTS: &[Mutant] = &[
         file: "gateway/src/outbox.rs",
         old: "            scan: unread.then_some((delivered.low_water + 1, last_seq)),",
         new: "            scan: unread.then_some((delivered.low_water + 1, last_seq)).filter(|_| false),",
-        caught_by: &[PressReachesCentre, ResolvedOnlyWhenClosed, ComesToRest],
+        caught_by: &[PressReachesCentre, LampNeverAhead, ResolvedOnlyWhenClosed, ComesToRest],
     },
     Mutant {
         name: "an emergency request carries the newest record alone",

@@ -269,6 +269,9 @@ impl World {
                     self.watch.violated(Invariant::OneHashPerIdentity, self.now_ms, mail.home, refusal.reason.clone());
                 }
                 self.watch.committed(mail.home, self.now_ms, &watched);
+                for finding in &done.findings {
+                    self.watch.chain_found(mail.home, self.now_ms, finding);
+                }
                 let ver = self.centre.progress[mail.home].ver;
                 let answer = UplinkAnswer { v: WIRE_VERSION, ver, receipts: done.receipts, refused: done.refused };
                 Ok(if json { through_json(&answer).unwrap_or(answer) } else { answer })

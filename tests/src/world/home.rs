@@ -319,6 +319,7 @@ impl World {
                 Command::Load { from_seq, limit } => self.ask_disk(home, DiskTask::Load { from_seq, limit }),
                 Command::Answer { token, verdict } => self.answered(home, token, verdict),
                 Command::Send { request, path, sent, records } => {
+                    self.watch.sends(home, &records);
                     self.send(home, request, path, sent, records);
                 }
                 Command::Poll { path, after, wait_secs } => self.poll(home, path, after, wait_secs),

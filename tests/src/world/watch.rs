@@ -71,6 +71,8 @@ struct HomeWatch {
     /// Its disk was lost, damaged or taken back once: it may know less than it confirmed, or more than is left here.
     betrayed: bool,
     written_through: u64,
+    /// A press went up that no disk took: the next run may take its place again.
+    sent_unwritten: bool,
     started_ms: u64,
     /// When a poll of the centre was answered last.
     heard_ms: u64,
@@ -223,6 +225,12 @@ impl Watch {
             at.written_through = at.written_through.max(record.seq);
             at.durable(record);
         }
+    }
+
+    /// Records go up.
+    pub(super) fn sends(&mut self, home: usize, records: &[Arc<Record>]) {
+        let at = &mut self.homes[home];
+        at.sent_unwritten |= records.iter().any(|record| record.seq > at.written_through);
     }
 
     /// The reserve said that these are durable.

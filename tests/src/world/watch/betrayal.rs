@@ -1,6 +1,8 @@
 //! What may be gone when a disk was lost, damaged or taken back: what nobody else held.
 
-use super::{PressId, Watch};
+use cloud_bridge::centre::chain::Finding;
+
+use super::{Invariant, PressId, Watch};
 
 impl Watch {
     /// A home's disk no longer holds what it confirmed.
@@ -20,6 +22,13 @@ impl Watch {
         }
         for (durable, _) in at.pre_alarms.values_mut() {
             *durable = false;
+        }
+    }
+
+    /// The centre says that a chain does not follow what it knows.
+    pub(in crate::world) fn chain_found(&mut self, home: usize, now_ms: u64, finding: &Finding) {
+        if !self.homes[home].betrayed && !self.homes[home].sent_unwritten {
+            self.violated(Invariant::ChainFollows, now_ms, home, format!("{finding:?}"));
         }
     }
 

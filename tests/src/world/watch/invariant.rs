@@ -35,6 +35,8 @@ pub enum Invariant {
     OpenedOnce,
     /// No identity comes with two contents.
     OneHashPerIdentity,
+    /// The centre finds fault with the chain of a home only where its disk lost what the centre has.
+    ChainFollows,
     /// After every start the journal is whole.
     JournalVerifies,
     /// A program starts whatever happened to it.
