@@ -6,7 +6,7 @@
 use protocol::observation::{Kind, Reading};
 
 use super::config::{Role, UnknownDevices};
-use super::memory::Manner;
+use super::memory::{BRIDGE_STATE, Manner, bridge_device};
 use super::rule::BURST_QUIET_MS;
 use super::scalar::{self, Flat, Scalar};
 use super::words::{contact_said, has_word, said};
@@ -21,10 +21,12 @@ impl Decoder {
         }
         match levels.as_slice() {
             ["rtl_433", _, "events"] | ["home", _, "433toMQTT" | "SRFBtoMQTT"] => self.radio(heard),
-            ["rtl_433", ..] | ["home", _, "LWT"] => Decoded::default(),
+            ["rtl_433", _, "availability"] | ["home", _, "LWT"] => self.radio_bridge(heard),
+            ["rtl_433", ..] => Decoded::default(),
             ["home", _, "BTtoMQTT", address] => self.advertisement(heard, address),
             // Discovery describes devices that speak for themselves on their own topics.
             ["homeassistant", ..] => Decoded::default(),
+            ["tele", device, "LWT"] if self.hears_codes(device) => self.radio_bridge(heard),
             ["tele", device, "LWT"]
             | ["shellies", device, "online"]
             | ["homie", _, device, "$state"]
@@ -88,6 +90,25 @@ impl Decoder {
         notes.decoded
     }
 
+    /// Whether a Tasmota device is the ear of other ones: a rule reads their codes in its messages.
+    fn hears_codes(&self, tasmota: &str) -> bool {
+        let topic = format!("tele/{tasmota}/RESULT");
+        self.config.rules.iter().any(|rule| rule.momentary && rule.device != tasmota && rule.topic.matches(&topic))
+    }
+
+    /// A receiver says that it is there, or the broker that it is gone: with it every device that only it hears.
+    fn radio_bridge(&self, heard: &Heard) -> Decoded {
+        let reading = match availability_said(heard.payload) {
+            Ok(Some(reading)) => reading,
+            Ok(None) => return Decoded::default(),
+            Err(rejection) => return Decoded::rejected(rejection),
+        };
+        let device = bridge_device(heard.topic.rsplit_once('/').map_or(heard.topic, |(bridge, _)| bridge));
+        let mut notes = Notes::new(self, &device, Membership::Open, heard);
+        notes.note(Kind::Availability, BRIDGE_STATE, reading, Manner::State { retain: heard.retain, cache: None });
+        notes.decoded
+    }
+
     fn availability(&self, heard: &Heard, device: &str) -> Decoded {
         let of_the_home = self.config.unknown_devices == UnknownDevices::Accept
             || self.config.devices.contains_key(device)
@@ -95,21 +116,27 @@ impl Decoder {
         if !of_the_home {
             return Decoded::rejected(Rejection::UnknownTopic);
         }
-        let word = match scalar::text(heard.payload) {
-            Ok(text) => text.trim(),
+        let reading = match availability_said(heard.payload) {
+            Ok(Some(reading)) => reading,
+            Ok(None) => return Decoded::default(),
             Err(rejection) => return Decoded::rejected(rejection),
-        };
-        let reading = if has_word(word, &["online", "true", "ready"]) {
-            Reading::Online
-        } else if has_word(word, &["offline", "false", "lost", "disconnected"]) {
-            Reading::Offline
-        } else {
-            return Decoded::default();
         };
         let mut notes = Notes::new(self, device, Membership::Open, heard);
         notes.note(Kind::Availability, "availability", reading, Manner::State { retain: heard.retain, cache: None });
         notes.decoded
     }
+}
+
+/// What firmware says of its own being there, in its several words.
+fn availability_said(payload: &[u8]) -> Result<Option<Reading>, Rejection> {
+    let word = scalar::text(payload)?.trim();
+    Ok(if has_word(word, &["online", "true", "ready"]) {
+        Some(Reading::Online)
+    } else if has_word(word, &["offline", "false", "lost", "disconnected"]) {
+        Some(Reading::Offline)
+    } else {
+        None
+    })
 }
 
 fn is_set(value: Option<&Scalar>) -> Option<bool> {

@@ -24,6 +24,32 @@ fn other_firmware_says_in_its_own_words_that_it_is_there() {
 }
 
 #[test]
+fn a_receiver_of_433_mhz_says_of_itself_that_it_is_there_and_its_codes_are_missed_with_it() {
+    let mut ear = Ear::home(&[]);
+    ear.decoder.config.rules = vec![GenericRule::tasmota_radio("pendant", "rf", "D691DE", Role::Sos)];
+    ear.text("rtl_433/pi/availability", "online")
+        .text("rtl_433/pi/availability", "offline")
+        .text("home/OMG_lilygo/LWT", "online")
+        .text("home/OMG_lilygo/LWT", "offline")
+        .text("tele/rf/LWT", "Online")
+        .text("tele/rf/LWT", "Offline")
+        .text("tele/lamp/LWT", "Offline")
+        .text("rtl_433/pi/availability", "?")
+        .text("rtl_433/pi/states", "offline");
+    ear.said(expect![[r#"
+        Availability Online by rtl_433/pi/bridge.state NEW
+        Availability Offline by rtl_433/pi/bridge.state NEW
+        Availability Online by home/OMG_lilygo/bridge.state NEW
+        Availability Offline by home/OMG_lilygo/bridge.state NEW
+        Availability Online by tele/rf/bridge.state NEW
+        Availability Offline by tele/rf/bridge.state NEW
+        rejected unknown_topic
+        nothing
+        nothing
+    "#]]);
+}
+
+#[test]
 fn a_bare_alarm_on_the_air_means_what_its_device_is_for_and_without_a_role_nothing() {
     let payload = json!({"model": "Visonic-Powercode", "id": "0c1d2e", "tamper": 0, "alarm": 1, "battery_ok": 1});
     let mut ear = Ear::home(&[("Visonic-Powercode/0c1d2e", Role::Door)]);
