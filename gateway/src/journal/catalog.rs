@@ -41,7 +41,7 @@ pub(super) fn aside_name(number: u64) -> String {
     format!("{PREFIX}{number:010}{SUFFIX}{ASIDE}")
 }
 
-fn number_in(name: &str) -> Option<u64> {
+pub(super) fn number_in(name: &str) -> Option<u64> {
     let digits = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
     digits.parse().ok().filter(|number| segment_name(*number) == name)
 }
@@ -134,7 +134,11 @@ pub(super) fn end_seq(segments: &[Segment], index: usize) -> u64 {
     later.iter().filter_map(|segment| segment.header.as_ref()).map(|header| header.first_seq).min().unwrap_or(u64::MAX)
 }
 
-fn read_segment<S: Storage>(storage: &S, number: u64, bytes: u64) -> Result<Segment, JournalError> {
+/// Reads a segment's header.
+///
+/// # Errors
+/// As [`Catalog::read`].
+pub(super) fn read_segment<S: Storage>(storage: &S, number: u64, bytes: u64) -> Result<Segment, JournalError> {
     let read = read_header(storage, number, bytes)?;
     let mut segment =
         Segment { number, bytes, header: None, frames_at: 0, unbegun: false, refused: false, damaged: true };

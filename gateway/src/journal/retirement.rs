@@ -2,7 +2,7 @@
 
 use protocol::record::{SegmentFate, SegmentRetired};
 
-use super::catalog::{Segment, aside_name, end_seq};
+use super::catalog::{Segment, aside_name, end_seq, number_in, read_segment, segment_name};
 use super::{Journal, JournalError, Storage};
 
 impl<S: Storage> Journal<S> {
@@ -52,7 +52,9 @@ impl<S: Storage> Journal<S> {
         while self.segments.len() > 1
             && let Some(oldest) = self.segments.first().filter(|oldest| oldest.number <= through_segment)
         {
-            let name = oldest.name();
+            let (name, number) = (oldest.name(), oldest.number);
+            self.sweep_before(number)?;
+            let Some(oldest) = self.segments.first() else { break };
             let damaged = oldest.damaged || self.found_damaged.borrow().contains(&oldest.number);
             let done = match damaged {
                 false => self.storage.remove(&name),
@@ -65,5 +67,28 @@ impl<S: Storage> Journal<S> {
             gone += 1;
         }
         Ok(gone)
+    }
+
+    /// Removes what failed attempts to begin a segment left before segment `number`, which alone shows it for what it
+    /// is: without that segment it would look like an older one, and all between as missing. What holds more than a
+    /// header is nobody's debris and is kept aside.
+    fn sweep_before(&mut self, number: u64) -> Result<(), JournalError> {
+        let names = self.storage.list().map_err(|source| JournalError::io("list", "the directory", source))?;
+        let left: Vec<u64> = names.iter().filter_map(|name| number_in(name)).filter(|left| *left < number).collect();
+        for left in &left {
+            let name = segment_name(*left);
+            let refused = |source| JournalError::io("clear away", &*name, source);
+            let bytes = self.storage.size(&name).map_err(refused)?;
+            let segment = read_segment(&self.storage, *left, bytes)?;
+            let done = match segment.unbegun || segment.header.is_some() && bytes <= segment.frames_at {
+                true => self.storage.remove(&name),
+                false => self.storage.rename(&name, &aside_name(*left)),
+            };
+            done.map_err(refused)?;
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        self.storage.sync_dir().map_err(|source| JournalError::io("sync", "the directory", source))
     }
 }

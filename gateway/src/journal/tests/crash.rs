@@ -248,6 +248,39 @@ fn what_the_disk_refuses_to_sync_at_start_is_in_doubt_and_never_built_upon() {
 }
 
 #[test]
+fn what_a_failed_attempt_left_goes_before_the_segment_that_shows_it_for_what_it_is() {
+    for left_by in [DiskOp::Append, DiskOp::Sync] {
+        let mut disk = SimStorage::new();
+        let (mut journal, recovery) = open(&disk);
+        let mut pen = Pen::at(&recovery);
+        let mut all = pen.records(1);
+        journal.write(&all).unwrap();
+        disk.fail(left_by, 1);
+        disk.fail(DiskOp::Remove, 1);
+        assert!(journal.roll(b"state").is_err());
+        for _ in 0..4 {
+            let more = pen.records(1);
+            journal.write(&more).unwrap();
+            all.extend(more);
+            journal.roll(b"state").unwrap();
+        }
+        assert!(disk.list().unwrap().contains(&segment_name(2)), "a header without a segment stands there");
+        // One at a time, and the power may go between any two.
+        for segment in [1, 3, 4] {
+            assert_eq!(journal.retire(segment).unwrap(), 1);
+            let mut after = disk.image();
+            after.crash(CrashModel::Some, segment);
+            let (_, recovery) = open(&after);
+            assert_eq!(recovery.damage, vec![], "{left_by:?}, segment {segment}");
+            assert!(verify(&after).unwrap().is_whole());
+        }
+        assert!(!disk.list().unwrap().contains(&segment_name(2)));
+        let (_, recovery) = open(&disk);
+        assert_eq!(recovery.damage, vec![]);
+    }
+}
+
+#[test]
 fn the_file_of_a_failed_attempt_to_begin_a_segment_is_no_damage() {
     let mut disk = SimStorage::new();
     let (mut journal, recovery) = open(&disk);
