@@ -61,6 +61,20 @@ struct Known {
     occurrence: String,
 }
 
+/// What the journal still knows of a device that has not spoken since the program started. Link quality moves with
+/// every message and is no record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// What it has spoken of.
+    pub kinds: Vec<Kind>,
+    /// Battery level, per cent.
+    pub percent: Option<u8>,
+    /// Whether its battery said that it is low.
+    pub low: bool,
+    /// When it last said something new.
+    pub at: Stamp,
+}
+
 /// A device's description and last known states.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Device {
@@ -77,6 +91,23 @@ impl Device {
     /// The last value of a key.
     pub(super) fn value(&self, key: &str, kind: Kind) -> Option<&Reading> {
         self.known(key, kind).map(|known| &known.value)
+    }
+
+    /// What its last news say of it; none of a device that never said anything.
+    fn remembered(&self) -> Option<Remembered> {
+        let latest = self.states.iter().max_by_key(|known| (known.at.wall_ms, known.at.uptime_ms))?;
+        let mut remembered = Remembered { kinds: Vec::new(), percent: None, low: false, at: latest.at };
+        for known in self.states.iter().filter(|known| !matches!(known.kind, Kind::Visit | Kind::Availability)) {
+            remembered.kinds.push(known.kind);
+            match (known.kind, &known.value) {
+                (Kind::Battery, Reading::Percent(percent)) => remembered.percent = Some(*percent),
+                (Kind::Battery, Reading::Low) => remembered.low = true,
+                _ => {}
+            }
+        }
+        remembered.kinds.sort_unstable();
+        remembered.kinds.dedup();
+        (!remembered.kinds.is_empty()).then_some(remembered)
     }
 
     /// The listing folded last.
@@ -109,6 +140,11 @@ pub struct SnapshotV1 {
 impl Memory {
     pub(super) fn device(&self, device: &str) -> Option<&Device> {
         self.devices.get(device)
+    }
+
+    /// Every device that has said something, by name.
+    pub(super) fn remembered(&self) -> impl Iterator<Item = (&str, Remembered)> {
+        self.devices.iter().filter_map(|(name, device)| Some((name.as_str(), device.remembered()?)))
     }
 
     /// Whether a bridge's whole list was ever folded.

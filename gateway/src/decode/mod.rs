@@ -29,7 +29,7 @@ use protocol::trigger::Reason;
 pub use config::{DecoderConfig, Role, UnknownDevices};
 pub use explain::Step;
 pub use listed::ListedDevice;
-pub use memory::{DecoderSnapshot, SnapshotV1};
+pub use memory::{DecoderSnapshot, Remembered, SnapshotV1};
 pub use rejection::Rejection;
 pub use rule::{Condition, GenericRule, Select};
 pub use scalar::PAYLOAD_BYTES_MAX;
@@ -142,6 +142,11 @@ impl Decoder {
     /// Takes a checkpoint's state in place of its own.
     pub fn restore(&mut self, snapshot: DecoderSnapshot) {
         self.memory = Memory::restore(snapshot);
+    }
+
+    /// What the journal knows of every device that has said something, by name.
+    pub fn remembered(&self) -> impl Iterator<Item = (&str, Remembered)> {
+        self.memory.remembered()
     }
 
     /// Whether a device runs on the mains, where its bridge says so.

@@ -1,6 +1,6 @@
 //! What is known of every device heard, for `gateway devices`: a page for the installer, no record.
 //!
-//! Bounded; it is forgotten at a restart. Suspicions are hints to look at a device, never a reason to
+//! Bounded. At a restart counts and suspicions begin anew; what a device said last is known from the journal. Suspicions are hints to look at a device, never a reason to
 //! take a press for less than a press.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -11,7 +11,7 @@ use protocol::trigger::Reason;
 use serde::{Deserialize, Serialize};
 
 use super::contract::Heard;
-use crate::decode::{Decoded, Decoder, Role};
+use crate::decode::{Decoded, Decoder, Remembered, Role};
 use crate::home::Home;
 use crate::home::proof::{Proof, TestState};
 use crate::home::supervision::silence::Power;
@@ -68,7 +68,8 @@ pub struct DeviceLine {
     pub room: Option<String>,
     /// Where its power comes from.
     pub power: Option<String>,
-    /// Seconds since it was heard; none where it was not heard since the program started.
+    /// Seconds since it was heard; where it was not heard since the program started, since it last said something
+    /// new, or none where no clock tells.
     pub heard_secs_ago: Option<u64>,
     /// Messages since the program started.
     pub messages: u64,
@@ -165,7 +166,9 @@ impl Registry {
     /// Every device heard or configured, by name.
     pub fn lines(&self, now: &Stamp, home: &Home, decoder: &Decoder) -> Vec<DeviceLine> {
         let configured = &home.rules().devices;
-        let names: BTreeSet<&String> = self.devices.keys().chain(configured.keys()).collect();
+        let remembered: BTreeMap<&str, Remembered> = decoder.remembered().take(DEVICES_MAX).collect();
+        let names = self.devices.keys().chain(configured.keys()).map(String::as_str);
+        let names: BTreeSet<&str> = names.chain(remembered.keys().copied()).collect();
         let word = |role| Role::WORDS.iter().find(|(_, known)| *known == role).map(|(word, _)| (*word).to_owned());
         names
             .into_iter()
@@ -176,22 +179,28 @@ impl Registry {
                 let role = place.and_then(|place| place.role);
                 let listed = decoder.on_mains(name).map(|mains| if mains { Power::Mains } else { Power::Battery });
                 let power = place.and_then(|place| place.power).or(listed);
+                let before = remembered.get(name).filter(|_| seen.is_none());
                 let heard = seen.filter(|seen| seen.heard_ms > 0);
+                let heard_secs_ago = match heard {
+                    Some(seen) => Some(now.uptime_ms.saturating_sub(seen.heard_ms) / 1_000),
+                    None => remembered.get(name).and_then(|remembered| secs_since(now, &remembered.at)),
+                };
+                let kinds = seen.map(|seen| seen.kinds.iter().copied().collect());
                 let is_button = role == Some(Role::Sos);
                 DeviceLine {
-                    device: name.clone(),
-                    class: seen.map_or_else(Vec::new, |seen| seen.kinds.iter().copied().collect()),
+                    device: name.to_owned(),
+                    class: kinds.or_else(|| before.map(|before| before.kinds.clone())).unwrap_or_default(),
                     role: role.and_then(word),
                     room: place.and_then(|place| place.room.clone()),
                     power: power.and_then(|power| {
                         Power::WORDS.iter().find(|(_, known)| *known == power).map(|(word, _)| (*word).to_owned())
                     }),
-                    heard_secs_ago: heard.map(|seen| now.uptime_ms.saturating_sub(seen.heard_ms) / 1_000),
+                    heard_secs_ago,
                     messages: seen.map_or(0, |seen| seen.messages),
                     link: seen.and_then(|seen| seen.links.back().copied()),
                     link_worst: seen.and_then(|seen| seen.links.iter().min().copied()),
-                    battery_percent: seen.and_then(|seen| seen.percent),
-                    battery_low: seen.is_some_and(|seen| seen.low),
+                    battery_percent: seen.and_then(|seen| seen.percent).or(before.and_then(|before| before.percent)),
+                    battery_low: seen.is_some_and(|seen| seen.low) || before.is_some_and(|before| before.low),
                     unassigned: place.is_none(),
                     lost: home.supervision().is_lost(name),
                     proof: is_button.then(|| home.proofs().proof(now, name)),
@@ -201,6 +210,18 @@ impl Registry {
             })
             .collect()
     }
+}
+
+/// Seconds from `then` to `now`: within one boot, or by trusted wall clocks.
+fn secs_since(now: &Stamp, then: &Stamp) -> Option<u64> {
+    let ms = if now.boot == then.boot {
+        now.uptime_ms.checked_sub(then.uptime_ms)
+    } else if now.wall_trusted && then.wall_trusted {
+        u64::try_from(now.wall_ms.saturating_sub(then.wall_ms)).ok()
+    } else {
+        None
+    };
+    ms.map(|ms| ms / 1_000)
 }
 
 impl Seen {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use protocol::ids::{Hash32, Incarnation, LocalKey};
+use protocol::observation::Kind;
 use protocol::trigger::TriggerKind;
 use protocol::uplink::Receipt;
 
@@ -362,4 +363,19 @@ proptest::proptest! {
         let answered = answers(&rig.step(press));
         proptest::prop_assert_eq!((sos(&rig), answered), (before + 1, vec![Verdict::Acknowledge]));
     }
+}
+
+#[test]
+fn what_a_device_said_last_is_listed_after_a_restart_too() {
+    let mut rig = Rig::fresh();
+    let said = br#"{"occupancy":true,"linkquality":80,"battery":55}"#;
+    let heard = rig.message("zigbee2mqtt/hall", said, Some(1), false);
+    rig.step(heard);
+    rig.now.uptime_ms += EngineLimits::default().linger_ms;
+    rig.step(Completion::Woken);
+    let (mut rig, _) = Rig::start(rig.journal, 2);
+    rig.now.uptime_ms += 61_000;
+    let line = rig.engine.devices(&rig.now).into_iter().find(|line| line.device == "hall").unwrap();
+    assert_eq!(line.class, [Kind::Motion, Kind::Battery]);
+    assert_eq!((line.battery_percent, line.heard_secs_ago, line.messages), (Some(55), Some(61), 0));
 }
