@@ -166,8 +166,8 @@ mod tests {
             assert_eq!(follow(&mut chain, &[&before[0], &before[1], &after[0], &after[1], &after[2]]), []);
             let records: Vec<&Record> = order.iter().map(|at| &again[*at]).collect();
             let found = follow(&mut chain, &records);
-            let overlap = |finding: &Finding| matches!(finding, Finding::Overlap { run, other, .. } if (run.0, other.0) == (2, 1));
-            assert!(found.len() == 1 && found.iter().all(overlap), "{order:?}: {found:?}");
+            let [Finding::Overlap { run, other, .. }] = found[..] else { panic!("{order:?}: {found:?}") };
+            assert_eq!((run.0, other.0), (2, 1));
             let mut old = old.copy();
             let next = [old.start(3), old.link()];
             assert_eq!(follow(&mut chain, &[&next[0], &next[1]]), []);

@@ -95,9 +95,11 @@ impl Device {
 
     /// What its last news say of it; none of a device that never said anything.
     fn remembered(&self) -> Option<Remembered> {
-        let latest = self.states.iter().max_by_key(|known| (known.at.wall_ms, known.at.uptime_ms))?;
+        // That it is offline is its bridge's word, not its own.
+        let own = self.states.iter().filter(|known| !matches!(known.kind, Kind::Visit | Kind::Availability));
+        let latest = own.clone().max_by_key(|known| (known.at.wall_ms, known.at.uptime_ms))?;
         let mut remembered = Remembered { kinds: Vec::new(), percent: None, low: false, at: latest.at };
-        for known in self.states.iter().filter(|known| !matches!(known.kind, Kind::Visit | Kind::Availability)) {
+        for known in own {
             remembered.kinds.push(known.kind);
             match (known.kind, &known.value) {
                 (Kind::Battery, Reading::Percent(percent)) => remembered.percent = Some(*percent),
@@ -107,7 +109,7 @@ impl Device {
         }
         remembered.kinds.sort_unstable();
         remembered.kinds.dedup();
-        (!remembered.kinds.is_empty()).then_some(remembered)
+        Some(remembered)
     }
 
     /// The listing folded last.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use protocol::record::{Body, Record, Resolved};
 use protocol::uplink::{HASH_CONFLICT, UplinkAnswer};
 
-use super::{Engine, Now, is_emergency};
+use super::{Engine, Now};
 
 /// How often in a run: a centre that refuses whatever it is sent must not fill the journal.
 pub(super) const RAISED_ANEW_MAX: u32 = 64;
@@ -18,7 +18,7 @@ impl Engine {
     pub(super) fn conflicting(&self, answer: &UplinkAnswer) -> Vec<Arc<Record>> {
         let conflicts = answer.refused.iter().filter(|refusal| refusal.reason == HASH_CONFLICT);
         let is_ours = |record: &&Arc<Record>| conflicts.clone().any(|refusal| refusal.key == record.key());
-        self.outbox.urgent().filter(is_ours).filter(|record| is_emergency(record)).cloned().collect()
+        self.outbox.urgent().filter(is_ours).cloned().collect()
     }
 
     /// Says them again with a key of their own.

@@ -1,7 +1,7 @@
 //! What is known of every device heard, for `gateway devices`: a page for the installer, no record.
 //!
-//! Bounded. At a restart counts and suspicions begin anew; what a device said last is known from the journal. Suspicions are hints to look at a device, never a reason to
-//! take a press for less than a press.
+//! Bounded. At a restart counts and suspicions begin anew; what a device said last is known from the journal.
+//! Suspicions are hints to look at a device, never a reason to take a press for less than a press.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

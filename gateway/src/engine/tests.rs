@@ -373,6 +373,11 @@ fn what_a_device_said_last_is_listed_after_a_restart_too() {
     rig.step(heard);
     rig.now.uptime_ms += EngineLimits::default().linger_ms;
     rig.step(Completion::Woken);
+    rig.now.uptime_ms += 20_000;
+    let gone = rig.message("zigbee2mqtt/hall/availability", br#"{"state":"offline"}"#, Some(2), false);
+    rig.step(gone);
+    rig.now.uptime_ms += EngineLimits::default().linger_ms;
+    rig.step(Completion::Woken);
     let (mut rig, _) = Rig::start(rig.journal, 2);
     rig.now.uptime_ms += 61_000;
     let line = rig.engine.devices(&rig.now).into_iter().find(|line| line.device == "hall").unwrap();
