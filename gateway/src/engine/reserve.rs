@@ -125,23 +125,25 @@ impl Engine {
         self.reserve.asked_ms = None;
         self.reserve.retry_ms = now.uptime_ms + self.limits.write_retry_ms;
         self.reserve.held = held.into_iter().collect();
-        if !self.disk_failed {
-            if !self.in_doubt.is_empty() {
-                self.settle(now, commands);
-            }
-            return;
+        if !self.disk_failed && !self.in_doubt.is_empty() {
+            self.settle(now, commands);
         }
         let lost = self.unsafe_emergency();
-        if lost.is_some() {
-            self.counters.count("reserve_failed");
+        if self.disk_failed {
+            if lost.is_some() {
+                self.counters.count("reserve_failed");
+            }
+            self.tell_recorded(now, lost.is_none(), commands);
         }
-        self.tell_recorded(now, lost.is_none(), commands);
         let through = match lost {
             Some(seq) => Some(seq - 1),
             None => self.unwritten_emergencies().last().map(|record| record.seq),
         };
         if let Some(through) = through {
             self.handle(now, None, &Input::Synced(through), commands);
+        }
+        if !self.disk_failed {
+            return;
         }
         self.let_go_safe(commands);
         if self.stopping && self.writing.is_none() {

@@ -98,12 +98,11 @@ impl Engine {
             stopping: false,
         };
         let mut commands = Vec::new();
-        // They overtake the backlog that is read back; what stands in it too is the same record.
-        for record in recovered.reserved.into_iter().filter(undelivered) {
+        // Emergencies overtake the backlog that is read back, all that are known, so that none overtakes an older one
+        // of its lifecycle; what stands in the backlog too is the same record.
+        let found = recovered.records.into_iter().chain(recovered.reserved);
+        for record in found.filter(|record| is_emergency(record) && undelivered(record)) {
             engine.outbox.offer_unwritten(Arc::new(record));
-        }
-        for record in engine.in_doubt.iter().filter(|record| undelivered(record)) {
-            engine.outbox.offer_unwritten(Arc::clone(record));
         }
         engine.outbox.known_received(&recovered.received);
         engine.take_in(now, recovered.unwritten);

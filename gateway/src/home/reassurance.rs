@@ -232,21 +232,28 @@ impl Reassurance {
 
     /// The stage that is true at `now`.
     pub fn stage(&self, now: &Stamp, around: Around, rules: &ReassuranceRules) -> Stage {
-        let open = CLASSES.iter().find(|class| {
+        let is_open = |class: &&OrderClass| {
             self.calls.iter().any(|call| call.class == **class) || self.leased().any(|order| order.class == **class)
-        });
-        match open {
-            Some(OrderClass::FireGas) if self.is_fire_known() => Stage::LeaveNow,
-            Some(class) => self.stage_of(now, *class, around, rules),
+        };
+        let open = || CLASSES.iter().filter(is_open);
+        if open().next() == Some(&OrderClass::FireGas) && self.is_fire_known() {
+            return Stage::LeaveNow;
+        }
+        // A call that nothing can be said of yet hides nothing that is known of a less urgent one.
+        match open().find_map(|class| self.stage_of(now, *class, around, rules)) {
+            Some(stage) => stage,
+            // What was told stays until the sync answers.
+            None if open().next().is_some() => self.told,
             None if around.pre_alarm_running => Stage::PreAlarm,
             None if self.link_down => Stage::LinkDown,
             None => Stage::Quiet,
         }
     }
 
-    /// Fire is told once it is on disk, or the disk fails, or the centre says so.
+    /// Fire is told once it is on disk, or the disk fails, or the centre has it or says so.
     fn is_fire_known(&self) -> bool {
-        let known = |call: &Call| call.class == OrderClass::FireGas && (call.recorded || self.disk_failed);
+        let safe = |call: &Call| call.recorded || call.received.is_some() || self.disk_failed;
+        let known = |call: &Call| call.class == OrderClass::FireGas && safe(call);
         self.calls.iter().any(known) || self.leased().any(|order| order.class == OrderClass::FireGas)
     }
 
@@ -259,42 +266,40 @@ impl Reassurance {
         self.lease.as_ref().is_some_and(|lease| now.boot == lease.until.boot && now.uptime_ms < lease.until.uptime_ms)
     }
 
-    /// The stage of one class that has a call or an order open.
-    fn stage_of(&self, now: &Stamp, class: OrderClass, around: Around, rules: &ReassuranceRules) -> Stage {
+    /// The stage of one class that has a call or an order open; none while its first call without receipt is neither
+    /// on disk nor known to fail.
+    fn stage_of(&self, now: &Stamp, class: OrderClass, around: Around, rules: &ReassuranceRules) -> Option<Stage> {
         let known = self.leased().filter(|order| order.class == class).map(|order| order.stage);
         let known = known.max_by_key(|stage| help(*stage));
         let leased = known.filter(|_| self.is_lease_live(now));
         if let Some(stage) = leased.filter(|stage| help(*stage) >= help(Stage::Taken)) {
-            return stage;
+            return Some(stage);
         }
         let mut calls = self.calls.iter().filter(|call| call.class == class);
         // The centre's own fuse has opened the order that this call is about to join: it has arrived already.
         let alone = calls.clone().count() == 1;
         if let Some(stage) = leased.filter(|_| alone && calls.clone().all(|call| call.of_pre_alarm)) {
-            return stage;
+            return Some(stage);
         }
         // A call that nobody has a receipt for comes before what is known of an older one.
         if let Some(first) = calls.clone().find(|call| call.received.is_none()) {
             let waited_ms = since_ms(now, &first.at);
             return if waited_ms >= rules.outcry_ms && class == OrderClass::Emergency {
-                if around.contacts_called { Stage::ContactsCalled } else { Stage::StillNotConnected }
+                Some(if around.contacts_called { Stage::ContactsCalled } else { Stage::StillNotConnected })
             } else if waited_ms >= rules.centre_wait_ms {
-                Stage::NotConnected
+                Some(Stage::NotConnected)
             } else if first.recorded {
-                Stage::Recorded
-            } else if self.disk_failed {
-                Stage::NotRecorded
+                Some(Stage::Recorded)
             } else {
-                // Neither on disk nor known to fail: what was told stays until the sync answers.
-                self.told
+                self.disk_failed.then_some(Stage::NotRecorded)
             };
         }
         let fresh = |call: &Call| call.received.as_ref().is_some_and(|got| since_ms(now, &got.at) < RECEIVED_MS);
-        match (leased, known) {
+        Some(match (leased, known) {
             (Some(stage), _) => stage,
             (None, None) if calls.any(fresh) => Stage::Received,
             (None, _) => Stage::NotConnected,
-        }
+        })
     }
 
     /// Says whether the elder is to be told `stage` now: `Some(true)` when it repeats what was told.

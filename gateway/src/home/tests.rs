@@ -109,11 +109,16 @@ impl Bench {
 
     /// The program starts: its record is folded, then the home is told.
     fn start(&mut self) {
+        self.start_unsafe_from(None);
+    }
+
+    /// The same, where the disk is not known to hold the calls from a sequence on.
+    fn start_unsafe_from(&mut self, unsafe_from: Option<u64>) {
         let started = Body::Started(protocol::record::Started { version: "test".into(), after_clean_stop: true });
         let record = self.chain.seal(self.now, None, started).unwrap();
         self.home.apply(&record);
         self.unsynced = record.seq;
-        self.input(&Input::Started { unsafe_from: None });
+        self.input(&Input::Started { unsafe_from });
     }
 
     fn heard(&mut self, device: &str) {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use gateway::journal::sim_storage::{CrashModel, DiskOp};
 
+use super::misfortune::Row;
 use super::network::PathState;
 use super::{Due, HOUR_MS, World};
 
@@ -87,7 +88,7 @@ impl World {
             let at = self.now_ms + self.dice.between(0, 40_000);
             self.agenda.put(at, Due::Need { home });
         }
-        match self.dice.between(0, 19) {
+        match self.dice.between(0, 20) {
             0..=4 => {
                 let steps = self.dice.between(0, 40) as u32;
                 self.homes[home].dies_in = Some(steps);
@@ -117,6 +118,7 @@ impl World {
             16 => self.start_trouble(home, Trouble::DiskReadOnly),
             17 => self.flood(home),
             18 => self.misfortune(home),
+            19 => self.in_a_row(home),
             _ if self.dice.chance(40) => self.restart_bridge(home),
             _ => self.start_trouble(home, Trouble::Flaky),
         }
@@ -216,7 +218,7 @@ impl World {
             ] {
                 self.mend(home, trouble);
             }
-            self.homes[home].dies_in = None;
+            (self.homes[home].dies_in, self.homes[home].row) = (None, Row::None);
             self.start_gateway(home);
         }
         self.centre.fail_never();
@@ -235,7 +237,16 @@ impl World {
         }
     }
 
-    pub(super) fn draw_death(&mut self) -> Death {
+    pub(super) fn draw_death(&mut self, home: usize) -> Death {
+        let row = &mut self.homes[home].row;
+        match *row {
+            Row::SyncFailed => {
+                *row = Row::Killed;
+                return Death::Killed;
+            }
+            Row::Killed => *row = Row::None,
+            Row::None | Row::Waiting { .. } => {}
+        }
         match self.dice.between(0, 5) {
             0 | 1 => Death::Killed,
             2 => Death::PowerCut(CrashModel::None),

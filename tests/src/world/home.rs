@@ -15,6 +15,7 @@ use sensor_sim::bridge::RadioBridge;
 
 use super::faults::Death;
 use super::idle::IdlePoll;
+use super::misfortune::Row;
 use super::network::PathState;
 use super::people::Elder;
 use super::watch::Invariant;
@@ -61,6 +62,8 @@ pub(super) struct Home {
     pub(super) old_copy: Option<(SimStorage, u64)>,
     /// Steps until the gateway dies.
     pub(super) dies_in: Option<u32>,
+    /// What goes wrong in a row, and how far it has come.
+    pub(super) row: Row,
     /// Mains power; without it the gateway does not start.
     pub(super) powered: bool,
     pub(super) inbox: VecDeque<Completion>,
@@ -103,6 +106,7 @@ impl Home {
             alarm_since_ms: None,
             old_copy: None,
             dies_in: None,
+            row: Row::None,
             powered: true,
             inbox: VecDeque::new(),
             draining: false,
@@ -181,6 +185,9 @@ impl World {
             Engine::start(self.town.engine.clone(), recovered, incarnation, &now, self.dice.throw());
         at.troubled_ms = self.now_ms;
         at.process = Some(Process { engine, journal, disk: VecDeque::new() });
+        if at.row == Row::Killed {
+            at.dies_in = Some(self.dice.between(0, 80) as u32);
+        }
         at.wake_ms = None;
         at.draining = true;
         self.execute(home, &mut commands);
@@ -253,7 +260,7 @@ impl World {
 
     fn step(&mut self, home: usize, completion: Completion) {
         if self.dies_here(home) {
-            let death = self.draw_death();
+            let death = self.draw_death(home);
             self.kill_gateway(home, death);
             return;
         }
@@ -301,7 +308,7 @@ impl World {
         }
         for command in commands.drain(..) {
             if self.dies_here(home) {
-                let death = self.draw_death();
+                let death = self.draw_death(home);
                 self.kill_gateway(home, death);
                 return;
             }

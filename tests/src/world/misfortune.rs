@@ -8,8 +8,23 @@ use gateway::journal::sim_storage::{CrashModel, SimStorage};
 use protocol::topics::ZIGBEE2MQTT_BASE;
 use sensor_sim::publication::Publication;
 
-use super::faults::Death;
-use super::{HOUR_MS, World};
+use super::faults::{Death, Trouble};
+use super::network::PathState;
+use super::{Due, HOUR_MS, World};
+
+/// Things that go wrong one after the other, each harmless alone: a sync fails under a call, the gateway is killed
+/// before it can write once more, and the start after that, of the same boot, dies too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Row {
+    /// Nothing of the kind.
+    None,
+    /// The next write with a call in it meets so many failing syncs.
+    Waiting { syncs: u32 },
+    /// The next death is a kill.
+    SyncFailed,
+    /// The next start ends soon.
+    Killed,
+}
 
 /// Messages of one flood.
 const FLOOD_MESSAGES: u64 = 400;
@@ -34,6 +49,24 @@ impl World {
                 self.homes[home].old_copy.get_or_insert((copy, now_ms));
             }
         }
+    }
+
+    /// Somebody calls while the disk and, mostly, the lines fail in a row.
+    pub(super) fn in_a_row(&mut self, home: usize) {
+        let syncs = if self.dice.chance(50) { 1 } else { u32::MAX };
+        self.transcript.story(self.now_ms, format_args!("home {home}: the next call meets {syncs} failing syncs"));
+        self.homes[home].row = Row::Waiting { syncs };
+        let lasts = self.dice.between(20_000, 120_000);
+        if syncs == u32::MAX {
+            self.agenda.put(self.now_ms + lasts, Due::Mend { home, trouble: Trouble::DiskErrors });
+        }
+        if self.dice.chance(70) {
+            for path in 0..2 {
+                self.begin_trouble(home, Trouble::Path(path, PathState::Refused));
+                self.agenda.put(self.now_ms + lasts, Due::Mend { home, trouble: Trouble::Path(path, PathState::Up) });
+            }
+        }
+        self.agenda.put(self.now_ms + self.dice.between(0, 2_000), Due::Need { home });
     }
 
     fn betray(&mut self, home: usize, what: &str, harm: impl FnOnce(&mut SimStorage, u64)) {

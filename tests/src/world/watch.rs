@@ -71,6 +71,8 @@ struct HomeWatch {
     /// Its disk was lost, damaged or taken back once: it may know less than it confirmed, or more than is left here.
     betrayed: bool,
     written_through: u64,
+    /// Read at the start and not believed: the next write that succeeds has made them durable first.
+    in_doubt: Vec<Record>,
     /// A press went up that no disk took: the next run may take its place again.
     sent_unwritten: bool,
     started_ms: u64,
@@ -221,6 +223,9 @@ impl Watch {
     /// The journal said that these are durable.
     pub(super) fn written(&mut self, home: usize, records: &[Arc<Record>]) {
         let at = &mut self.homes[home];
+        for record in std::mem::take(&mut at.in_doubt) {
+            at.durable(&record);
+        }
         for record in records {
             at.written_through = at.written_through.max(record.seq);
             at.durable(record);
@@ -248,6 +253,7 @@ impl Watch {
         }
         let at = &mut self.homes[home];
         at.started_ms = now_ms;
+        at.in_doubt.clear();
         let mut lost = (recovered.last_seq < at.written_through)
             .then(|| format!("written through {}, found through {}", at.written_through, recovered.last_seq));
         let first = recovered.records.first().map_or(recovered.last_seq + 1, |record| record.seq);
@@ -262,8 +268,11 @@ impl Watch {
             // What the disk refused to sync may stand in the killed run's memory only.
             let synced = recovered.doubtful_from.is_none_or(|from| record.seq < from);
             let held = in_reserve.contains(&record.key()) && recovered.reserve_held;
-            if held || synced && in_journal.contains(&record.key()) {
+            let in_journal = in_journal.contains(&record.key());
+            if held || synced && in_journal {
                 at.durable(record);
+            } else if in_journal {
+                at.in_doubt.push(record.clone());
             }
         }
         let in_checkpoint = |key: &LocalKey| recovered.checkpoint.is_some() && key.seq < first;
@@ -299,7 +308,11 @@ impl Watch {
                 Body::Cancelled(cancelled) => {
                     let lifecycle = cancelled.lifecycle;
                     at.cancelled_ms.entry(lifecycle).or_insert(now_ms);
-                    let early = !at.pre_alarms.get(&lifecycle).is_some_and(|(_, committed)| *committed);
+                    let early = match at.pre_alarms.get(&lifecycle) {
+                        Some((_, committed)) => !committed,
+                        // It stood on a disk that was lost, damaged or taken back.
+                        None => !at.betrayed,
+                    };
                     let order =
                         WorkOrderId::opened_by(&RecordKey { gateway: self.ids[home].clone(), local: lifecycle });
                     self.cancelled_orders.insert(order.to_string(), (home, lifecycle));

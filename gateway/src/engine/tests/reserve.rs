@@ -237,3 +237,48 @@ fn a_press_that_the_centre_refuses_is_nowhere() {
     let commands = rig.engine.step(&rig.now, Completion::Reserved { held: Vec::new() });
     assert_eq!((answers(&commands), told(&commands)), (vec![], vec![]));
 }
+
+#[test]
+fn what_the_reserve_confirms_at_a_start_is_told_before_the_journal_has_answered() {
+    let (rig, held) = full_disk();
+    let press = rig.engine.pending.iter().find(|record| held.contains(&record.seq)).unwrap().as_ref().clone();
+    let last = rig.journal.last().unwrap().clone();
+    // The disk did not say whether what it gave back of the reserve is on it.
+    let recovered = Recovered {
+        last_seq: last.seq,
+        hash: last.hash,
+        records: rig.journal.clone(),
+        unwritten: vec![press],
+        reserve_held: false,
+        ..Recovered::default()
+    };
+    let now = Now { boot: 2, uptime_ms: 10, wall_ms: 0 };
+    let (mut engine, commands) = Engine::start(config(), recovered, Incarnation(9), &now, 1);
+    assert_eq!(told(&commands), []);
+    let commands = engine.step(&now, Completion::Reserved { held });
+    assert_eq!(told(&commands), [Stage::Recorded]);
+}
+
+#[test]
+fn at_a_start_no_emergency_of_the_reserve_overtakes_an_older_one_of_the_journal() {
+    let mut rig = Rig::fresh();
+    for packet in 1..=2 {
+        let press = rig.message("zigbee2mqtt/sos", PRESS, Some(packet), false);
+        rig.step(press);
+    }
+    let presses: Vec<_> = rig.journal.iter().filter(|record| is_emergency(record)).cloned().collect();
+    let last = rig.journal.last().unwrap().clone();
+    let recovered = Recovered {
+        last_seq: last.seq,
+        hash: last.hash,
+        records: rig.journal.clone(),
+        // The first one's copy is damaged.
+        reserved: vec![presses[1].clone()],
+        reserve_held: true,
+        ..Recovered::default()
+    };
+    let now = Now { boot: 2, uptime_ms: 10, wall_ms: 0 };
+    let (_, commands) = Engine::start(config(), recovered, Incarnation(9), &now, 1);
+    let (_, first) = sent(&commands).into_iter().next().expect("emergencies go at once");
+    assert_eq!(seqs(&first), presses.iter().map(|record| record.seq).collect::<Vec<_>>());
+}

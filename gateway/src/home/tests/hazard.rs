@@ -92,3 +92,36 @@ fn after_a_power_cut_a_hazard_that_is_still_said_is_raised_anew() {
         1s told again Leave now
     "#]]);
 }
+
+/// Smoke is heard and its record not yet on the disk.
+fn unsynced_smoke(bench: &mut Bench) {
+    let observation =
+        Observation { kind: Kind::Smoke, device: SMOKE.into(), key: "smoke".into(), value: Reading::Active };
+    bench.input(&Input::Observed { observation: &observation, edge: true, reason: Some(Reason::SensorAlarm) });
+}
+
+#[test]
+fn a_fire_of_which_nothing_is_known_yet_hides_no_press_that_is_recorded() {
+    let mut bench = Bench::new();
+    bench.press();
+    unsynced_smoke(&mut bench);
+    bench.now = Stamp { boot: 2, uptime_ms: 0, ..bench.now };
+    bench.start_unsafe_from(Some(bench.unsynced));
+    bench.check(expect![[r#"
+        0s record trigger Sos by bedside (ButtonPressed)
+        0s told Contacting the centre
+        0s record trigger Smoke by kitchen smoke (SensorAlarm)
+        0s told again Contacting the centre
+    "#]]);
+}
+
+#[test]
+fn a_fire_that_the_centre_has_is_told_although_the_disk_has_not_answered() {
+    let mut bench = Bench::new();
+    unsynced_smoke(&mut bench);
+    bench.input(&Input::Received { seqs: &[bench.unsynced], ver: 1 });
+    bench.check(expect![[r#"
+        0s record trigger Smoke by kitchen smoke (SensorAlarm)
+        0s told Leave now
+    "#]]);
+}

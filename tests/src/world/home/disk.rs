@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use gateway::engine::Completion;
+use gateway::journal::sim_storage::DiskOp;
 use protocol::record::{Body, Record, Route};
 
 use super::super::faults::Death;
+use super::super::misfortune::Row;
 use super::super::{Detail, Due, World, watch};
 use super::prefix;
 
@@ -51,6 +53,13 @@ impl World {
         match task {
             DiskTask::Write { records, roll, low_water } => {
                 let through = records.last().map_or(0, |record| record.seq);
+                if let Row::Waiting { syncs } = at.row
+                    && records.iter().any(|record| record.body.route() == Route::Emergency)
+                {
+                    at.storage.fail(DiskOp::Sync, syncs);
+                    at.row = Row::SyncFailed;
+                    at.dies_in = Some(self.dice.between(0, 3) as u32);
+                }
                 let written = process.journal.write(&records);
                 let is_written = written.is_ok();
                 match written {
@@ -139,7 +148,7 @@ impl World {
             }
         }
         let death = loop {
-            let death = self.draw_death();
+            let death = self.draw_death(home);
             if death != Death::Killed {
                 break death;
             }

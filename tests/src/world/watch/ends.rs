@@ -109,8 +109,12 @@ impl Watch {
         }
     }
 
-    /// All records of the press or fall that made this one.
+    /// All records of the press or fall that made this one, and of the same delivery where nobody had pressed.
     fn also_by(&self, home: usize, key: &LocalKey) -> impl Iterator<Item = &LocalKey> {
-        self.presses.iter().filter(move |note| note.home == home && note.keys.contains(key)).flat_map(|note| &note.keys)
+        let by_press = self.presses.iter().filter(move |note| note.home == home && note.keys.contains(key));
+        let records = &self.homes[home].records;
+        let delivery = records.get(key).and_then(|record| record.delivery.as_ref());
+        let same = records.iter().filter(move |(_, other)| delivery.is_some() && other.delivery.as_ref() == delivery);
+        by_press.flat_map(|note| &note.keys).chain(same.map(|(key, _)| key))
     }
 }
