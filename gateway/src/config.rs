@@ -197,6 +197,11 @@ impl GatewayConfig {
         } else if !has(Role::ExitDoor) {
             advice.push("no `exit_door`: every absence counts as a quiet home and brings a call".into());
         }
+        if self.rules.daily_life.inactivity.pets
+            && ![Role::Bed, Role::Door, Role::ExitDoor, Role::Presence].into_iter().any(has)
+        {
+            advice.push("`inactivity.pets` and only motion sensors: nothing tells the elder from the pet".into());
+        }
         let (elders, alone) = (self.rules.daily_life.elders, self.rules.supervision.silence.lives_alone);
         if elders == 1 && !alone {
             advice.push(

@@ -41,7 +41,7 @@ fn inactivity<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> (Inactivit
     let pre_alarm_ms = number("prealarm_secs", 60..=900, 300) * 1_000;
     let no_contact_ms = number("no_contact_secs", 300..=3_600, 900) * 1_000;
     let one_sensor_ms = number("one_sensor_hours", 1..=4, 4) * HOUR_MS;
-    let learned = table.flag(reading, "learned", true);
+    let (learned, pets) = (table.flag(reading, "learned", true), table.flag(reading, "pets", false));
     let asked = table.flag(reading, "window", false);
     let from = table.parsed(reading, "window_from", minute).unwrap_or(4 * 60);
     let until = table.parsed(reading, "window_until", minute).unwrap_or(10 * 60);
@@ -63,6 +63,7 @@ fn inactivity<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> (Inactivit
         pre_alarm_ms,
         no_contact_ms,
         one_sensor_ms,
+        pets,
     };
     (rules, patience_agreed)
 }

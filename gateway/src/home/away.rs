@@ -10,8 +10,8 @@ use protocol::record::{Body, Concluded, Stamp, Standing};
 use protocol::trigger::Reason;
 use serde::{Deserialize, Serialize};
 
-use super::inactivity::Sign;
 use super::local_time::LocalTime;
+use super::sign::Sign;
 use super::stopwatch::Stopwatch;
 use super::{Deadline, Effect};
 

@@ -11,12 +11,12 @@ use super::away::{Away, AwayRules};
 use super::caregiver::{Caregiver, CaregiverRules};
 use super::chatter::Chatter;
 use super::dwell::{Dwell, DwellRules};
-use super::inactivity::{Inactivity, InactivityRules, Limit, Sign};
+use super::inactivity::{Inactivity, InactivityRules, Limit};
 use super::local_time::{DAY_MINUTES, LocalTime};
 use super::pre_alarm::PreAlarms;
 use super::rhythm::{Rhythm, RhythmRules, Side};
-use super::{Deadline, Effect, HomeRules, Place};
-use crate::decode::Role;
+use super::sign::{Sign, tells_of_life};
+use super::{Deadline, Effect, HomeRules};
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -81,17 +81,16 @@ impl DailyLife {
         rules: &HomeRules,
         effects: &mut Vec<Effect>,
     ) {
-        let place = rules.devices.get(&observation.device);
         let life = &rules.daily_life;
+        let sign = Sign::of(observation.kind, &observation.device, rules);
         // What a button of the elder's says is folded as a press; it has cancelled already.
         if self.caregiver.is_present()
             || observation.kind == Kind::Assistance
             || !tells_of_life(observation.kind, &observation.value)
-            || !self.chatter.is_life(now, &observation.device, life.inactivity.one_sensor_ms)
+            || !self.chatter.is_life(now, sign.voice(), life.inactivity.one_sensor_ms)
         {
             return;
         }
-        let sign = sign(&observation.device, place);
         let before = effects.len();
         self.away.saw(now, &sign, &life.away, effects);
         let returned = self.away.absence().is_none() || effects.iter().skip(before).any(is_return);
@@ -128,7 +127,6 @@ impl DailyLife {
 
     /// Folds an observation.
     pub fn observed(&mut self, at: &Stamp, observed: &Observed, rules: &HomeRules) {
-        let place = rules.devices.get(&observed.device);
         let life = &rules.daily_life;
         let somebody = observed.value == Reading::Active;
         let where_from = (observed.device.as_str(), observed.key.as_str(), observed.room.as_deref());
@@ -143,7 +141,7 @@ impl DailyLife {
         if !tells_of_life(observed.kind, &observed.value) {
             return;
         }
-        let sign = sign(&observed.device, place);
+        let sign = Sign::of(observed.kind, &observed.device, rules);
         if observed.kind == Kind::Assistance {
             self.pressed(at, &sign, rules);
             return;
@@ -154,19 +152,21 @@ impl DailyLife {
             }
             return;
         }
-        let is_life = self.chatter.is_life(at, &observed.device, life.inactivity.one_sensor_ms);
-        self.chatter.heard(at, &observed.device, life.inactivity.one_sensor_ms);
+        let is_life = self.chatter.is_life(at, sign.voice(), life.inactivity.one_sensor_ms);
+        self.chatter.heard(at, sign.voice(), life.inactivity.one_sensor_ms);
         if is_life {
             self.lived(at, &sign, rules);
         } else {
-            self.inactivity.chattered(life.inactivity.limit_ms);
+            self.inactivity.chattered(life.inactivity.limit_ms, sign.of_pet);
         }
     }
 
     fn lived(&mut self, at: &Stamp, sign: &Sign<'_>, rules: &HomeRules) {
         self.away.lived(at, sign, &rules.daily_life.away);
-        for bed in self.dwell.lived(at, sign, rules.daily_life.elders <= 1) {
-            self.away.occupied(&bed, false);
+        if !sign.of_pet {
+            for bed in self.dwell.lived(at, sign, rules.daily_life.elders <= 1) {
+                self.away.occupied(&bed, false);
+            }
         }
         let local = LocalTime::of(at, rules.utc_offset_minutes);
         let began = local.map(LocalTime::minutes);
@@ -240,7 +240,7 @@ impl DailyLife {
     pub fn triggered(&mut self, record: &Record, trigger: &Trigger, rules: &HomeRules) {
         self.inactivity.triggered(record, trigger);
         if matches!(trigger.kind, TriggerKind::Sos | TriggerKind::Assistance) && !trigger.test {
-            self.pressed(&record.at, &sign(&trigger.device, rules.devices.get(&trigger.device)), rules);
+            self.pressed(&record.at, &Sign::by_hand(&trigger.device, rules), rules);
         }
     }
 
@@ -252,13 +252,13 @@ impl DailyLife {
 
     /// Folds that the elder said "I'm fine" with a button or page.
     pub fn said_fine(&mut self, at: &Stamp, device: &str, rules: &HomeRules) {
-        self.pressed(at, &sign(device, rules.devices.get(device)), rules);
+        self.pressed(at, &Sign::by_hand(device, rules), rules);
     }
 
     /// Folds that the elder cancelled something with a button.
     pub fn cancelled(&mut self, at: &Stamp, device: &str, reason: Reason, rules: &HomeRules) {
         if reason == Reason::ElderCancelled {
-            self.pressed(at, &sign(device, rules.devices.get(device)), rules);
+            self.pressed(at, &Sign::by_hand(device, rules), rules);
         }
     }
 
@@ -361,35 +361,6 @@ fn window_ms(began: LocalTime, (from, until): (u16, u16)) -> u64 {
 
 fn minutes(ms: u64) -> u32 {
     u32::try_from(ms / MINUTE_MS).unwrap_or(u32::MAX)
-}
-
-fn sign<'a>(device: &'a str, place: Option<&'a Place>) -> Sign<'a> {
-    Sign {
-        device,
-        room: place.and_then(|place| place.room.as_deref()),
-        exit_door: place.is_some_and(|place| place.role == Some(Role::ExitDoor)),
-    }
-}
-
-/// Whether a message tells of somebody moving. That motion ended tells nothing; that a bed was left does.
-fn tells_of_life(kind: Kind, value: &Reading) -> bool {
-    match kind {
-        Kind::Motion | Kind::Presence | Kind::Vibration | Kind::Assistance => *value == Reading::Active,
-        Kind::Contact | Kind::Bed => true,
-        Kind::Sos
-        | Kind::Fall
-        | Kind::FallWarning
-        | Kind::Water
-        | Kind::Smoke
-        | Kind::Gas
-        | Kind::Co
-        | Kind::Tamper
-        | Kind::Battery
-        | Kind::Link
-        | Kind::Mains
-        | Kind::Availability
-        | Kind::Visit => false,
-    }
 }
 
 fn is_return(effect: &Effect) -> bool {

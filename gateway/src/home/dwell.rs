@@ -10,8 +10,8 @@ use protocol::record::{Body, PreAlarm, Stamp};
 use protocol::trigger::{Reason, TriggerKind};
 use serde::{Deserialize, Serialize};
 
-use super::inactivity::Sign;
 use super::pre_alarm::PreAlarms;
+use super::sign::Sign;
 use super::stopwatch::Stopwatch;
 use super::{Deadline, Effect};
 

@@ -125,9 +125,9 @@ impl Falls {
         }
     }
 
-    /// Folds an observation: suspected falls begin and are cleared, stillness is broken. While a caregiver is
-    /// there, motion tells nothing of the elder.
-    pub fn observed(&mut self, record: &Record, observed: &Observed, caregiver_present: bool, rules: &FallRules) {
+    /// Folds an observation: suspected falls begin and are cleared, stillness is broken. Motion `of_others`, a
+    /// caregiver or a pet, tells nothing of the elder.
+    pub fn observed(&mut self, record: &Record, observed: &Observed, of_others: bool, rules: &FallRules) {
         let active = observed.value == Reading::Active;
         match observed.kind {
             Kind::FallWarning if active => {
@@ -143,7 +143,7 @@ impl Falls {
             }
             Kind::Bed if active => self.watches.clear(),
             // Writhing is motion too: only motion surely in another room clears.
-            Kind::Motion if active && !caregiver_present => {
+            Kind::Motion if active && !of_others => {
                 let elsewhere =
                     |watch: &Watch| watch.room.is_some() && observed.room.is_some() && watch.room != observed.room;
                 self.watches.retain(|_, watch| !elsewhere(watch));
@@ -173,7 +173,7 @@ impl Falls {
             let fell_in = last.pre_alarm.room.as_ref();
             let elsewhere = fell_in.is_some() && observed.room.is_some() && fell_in != observed.room.as_ref();
             let moves = matches!(observed.kind, Kind::Motion | Kind::Bed);
-            last.moved |= active && !caregiver_present && (moves || (observed.kind == Kind::Presence && elsewhere));
+            last.moved |= active && !of_others && (moves || (observed.kind == Kind::Presence && elsewhere));
             if last.moved && elapsed_ms(&record.at, &last.at).is_none_or(|ms| ms > rules.second_fall_ms) {
                 self.follow_up = None;
             }

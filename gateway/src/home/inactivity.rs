@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::away::Absence;
 use super::pre_alarm::PreAlarms;
+use super::sign::Sign;
 use super::stopwatch::Stopwatch;
 use super::{Deadline, Effect, lifecycle};
 
@@ -42,6 +43,8 @@ pub struct InactivityRules {
     pub no_contact_ms: u64,
     /// For so long one sensor alone is taken for life, milliseconds.
     pub one_sensor_ms: u64,
+    /// Whether motion sensors see pets: all of them together are then one sensor alone.
+    pub pets: bool,
 }
 
 impl Default for InactivityRules {
@@ -59,19 +62,9 @@ impl Default for InactivityRules {
             pre_alarm_ms: 5 * 60_000,
             no_contact_ms: 15 * 60_000,
             one_sensor_ms: 4 * 3_600_000,
+            pets: false,
         }
     }
-}
-
-/// A message that tells of somebody moving.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sign<'a> {
-    /// The device.
-    pub device: &'a str,
-    /// Its room, where configured.
-    pub room: Option<&'a str>,
-    /// Whether it is a door that leads out.
-    pub exit_door: bool,
 }
 
 /// How long a quiet may last, and what passing it says.
@@ -177,12 +170,13 @@ impl Inactivity {
         ended
     }
 
-    /// Folds that one sensor alone goes on: whether that is life cannot be told, so what was learned of
-    /// true quiet does not hold.
-    pub fn chattered(&mut self, least_ms: u64) {
+    /// Folds that one sensor alone, or a pet, goes on: whether that is life cannot be told, so what was learned
+    /// of true quiet does not hold.
+    pub fn chattered(&mut self, least_ms: u64, of_pet: bool) {
         if let Some(quiet) = &mut self.quiet {
             let ms = quiet.limit.ms.max(least_ms);
-            quiet.limit = Limit { ms, reason: Reason::OneSensorAlone };
+            let reason = if of_pet { Reason::NoSignOfLife } else { Reason::OneSensorAlone };
+            quiet.limit = Limit { ms, reason };
         }
     }
 

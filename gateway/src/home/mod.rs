@@ -43,6 +43,7 @@ pub mod pre_alarm;
 pub mod proof;
 pub mod reassurance;
 pub mod rhythm;
+pub mod sign;
 pub mod stopwatch;
 pub mod supervision;
 pub mod timed_check_in;
@@ -331,9 +332,12 @@ impl Home {
                 self.daily_life.cancelled(&record.at, &cancelled.device, cancelled.reason, &self.rules);
             }
             Body::Observed(observed) => {
-                self.falls.observed(record, observed, self.daily_life.caregiver_present(), &self.rules.fall);
+                let of_others = self.daily_life.caregiver_present() || self.rules.may_be_pet(observed.kind);
+                self.falls.observed(record, observed, of_others, &self.rules.fall);
                 self.hazards.observed(observed);
-                self.check_ins.observed(record, observed);
+                if !self.rules.may_be_pet(observed.kind) {
+                    self.check_ins.observed(record, observed);
+                }
                 self.supervision.observed(record, observed);
                 self.daily_life.observed(&record.at, observed, &self.rules);
                 self.note_evidence(&record.at, observed);

@@ -3,13 +3,13 @@
 //! Any activity counts. While the clock is not trusted the time of day is not known: then the longest
 //! pause between two check-ins, counted by uptime, is what may pass without activity.
 
-use protocol::observation::{Kind, Reading};
 use protocol::record::{Body, Observed, Record, Stamp, Trigger};
 use protocol::trigger::{Reason, TriggerKind};
 use serde::{Deserialize, Serialize};
 
 use super::daily_life::Holiday;
 use super::local_time::{DAY_MINUTES, LocalTime};
+use super::sign::tells_of_life;
 use super::{Deadline, Effect, age_ms};
 
 /// Most check-ins a day.
@@ -153,24 +153,7 @@ impl CheckIns {
 
     /// Folds an observation: any sign of a person is activity.
     pub fn observed(&mut self, record: &Record, observed: &Observed) {
-        let sign = match observed.kind {
-            Kind::Motion | Kind::Presence | Kind::Vibration | Kind::Assistance => observed.value == Reading::Active,
-            Kind::Contact | Kind::Bed => true,
-            Kind::Sos
-            | Kind::Fall
-            | Kind::FallWarning
-            | Kind::Water
-            | Kind::Smoke
-            | Kind::Gas
-            | Kind::Co
-            | Kind::Tamper
-            | Kind::Battery
-            | Kind::Link
-            | Kind::Availability
-            | Kind::Visit
-            | Kind::Mains => false,
-        };
-        if sign {
+        if tells_of_life(observed.kind, &observed.value) {
             self.activity = Some(record.at);
         }
     }
