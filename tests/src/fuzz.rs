@@ -121,10 +121,15 @@ pub fn visit(bytes: &[u8]) {
     hear(messages.take(64));
 }
 
+/// A small reserve: making one is most of what opening a journal costs.
+fn limits() -> JournalLimits {
+    JournalLimits { reserve_bytes: 16 * 1024, ..JournalLimits::default() }
+}
+
 /// A whole journal of two segments, and the name of each.
 fn whole_journal() -> (SimStorage, Vec<String>) {
     let disk = SimStorage::new();
-    let limits = JournalLimits { segment_bytes: 1, ..JournalLimits::default() };
+    let limits = JournalLimits { segment_bytes: 1, ..limits() };
     let (mut journal, recovery) = Journal::open(disk.clone(), limits).expect("an empty disk opens");
     let mut head = ChainHead { incarnation: Incarnation(5), next_seq: recovery.next_seq, hash: recovery.head_hash };
     for round in 0..2_u64 {
@@ -168,8 +173,7 @@ pub fn journal(bytes: &[u8]) {
         }
     }
     disk.put(name, content);
-    let limits = JournalLimits::default();
-    let Ok((mut journal, recovery)) = Journal::open(disk.clone(), limits) else {
+    let Ok((mut journal, recovery)) = Journal::open(disk.clone(), limits()) else {
         // Only a journal of a newer program is refused, and it is left as it is.
         return;
     };
@@ -177,7 +181,7 @@ pub fn journal(bytes: &[u8]) {
     let more = [head.seal(stamp(99), None, motion()).expect("it fits")];
     journal.write(&more).expect("a journal that opened takes records");
     drop(journal);
-    let (_, again) = Journal::open(disk, limits).expect("and opens again");
+    let (_, again) = Journal::open(disk, limits()).expect("and opens again");
     assert_eq!(again.records.last(), more.last(), "what was written is read");
 }
 
