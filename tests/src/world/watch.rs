@@ -310,11 +310,7 @@ impl Watch {
                 Body::Cancelled(cancelled) => {
                     let lifecycle = cancelled.lifecycle;
                     at.cancelled_ms.entry(lifecycle).or_insert(now_ms);
-                    let early = match at.pre_alarms.get(&lifecycle) {
-                        Some((_, committed)) => !committed,
-                        // It stood on a disk that was lost, damaged or taken back.
-                        None => !at.betrayed,
-                    };
+                    let early = !at.pre_alarms.get(&lifecycle).is_some_and(|(_, committed)| *committed);
                     let order =
                         WorkOrderId::opened_by(&RecordKey { gateway: self.ids[home].clone(), local: lifecycle });
                     self.cancelled_orders.insert(order.to_string(), (home, lifecycle));
