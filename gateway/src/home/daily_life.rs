@@ -87,7 +87,7 @@ impl DailyLife {
         if self.caregiver.is_present()
             || observation.kind == Kind::Assistance
             || !tells_of_life(observation.kind, &observation.value)
-            || !self.chatter.is_life(now, sign.voice(), life.inactivity.one_sensor_ms)
+            || !self.chatter.is_life(now, sign.counts_as(), life.inactivity.one_sensor_ms)
         {
             return;
         }
@@ -152,8 +152,8 @@ impl DailyLife {
             }
             return;
         }
-        let is_life = self.chatter.is_life(at, sign.voice(), life.inactivity.one_sensor_ms);
-        self.chatter.heard(at, sign.voice(), life.inactivity.one_sensor_ms);
+        let is_life = self.chatter.is_life(at, sign.counts_as(), life.inactivity.one_sensor_ms);
+        self.chatter.heard(at, sign.counts_as(), life.inactivity.one_sensor_ms);
         if is_life {
             self.lived(at, &sign, rules);
         } else {

@@ -1,6 +1,6 @@
 //! A sign of life: a message that tells of somebody moving, and whether a pet may have been that somebody.
 //!
-//! In a home with pets every motion sensor may be seeing one. All of them together are then one voice, and life
+//! In a home with pets every motion sensor may be seeing one. All of them together are then one sensor, and life
 //! for as long as one sensor alone is; what only a person does, a door, a pad, a button, begins that time anew.
 
 use protocol::observation::{Kind, Reading};
@@ -8,7 +8,7 @@ use protocol::observation::{Kind, Reading};
 use super::HomeRules;
 use crate::decode::Role;
 
-/// The voice of all sensors that a pet sets off.
+/// The one sensor that all those count as which a pet sets off.
 const MOTION: &str = "motion";
 
 /// A message that tells of somebody moving.
@@ -41,8 +41,8 @@ impl<'a> Sign<'a> {
         }
     }
 
-    /// Who speaks, for rules that ask whether a second one does.
-    pub fn voice(&self) -> &'a str {
+    /// The sensor that it counts as, for rules that ask whether a second one speaks.
+    pub fn counts_as(&self) -> &'a str {
         if self.of_pet { MOTION } else { self.device }
     }
 }
