@@ -194,7 +194,7 @@ impl CentreConfig {
     }
 }
 
-fn heartbeat<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> HeartbeatRules {
+fn heartbeat<'t>(reading: &mut Reading, root: &mut Table<'t>) -> HeartbeatRules {
     let mut table = root.table(reading, "supervision");
     let mut ms = |key, unit_ms: u64, range, default| (table.number(reading, key, range, default) * unit_ms) as i64;
     let rules = HeartbeatRules {
@@ -207,7 +207,7 @@ fn heartbeat<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> HeartbeatRu
 }
 
 fn gateway_id<'t>(
-    reading: &mut Reading<'t>,
+    reading: &mut Reading,
     table: &mut Table<'t>,
     known: &BTreeMap<GatewayId, Token>,
 ) -> Option<GatewayId> {
@@ -230,7 +230,7 @@ fn gateway_id<'t>(
 }
 
 /// Reads a credential; the text of a problem never repeats it.
-fn token<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>, known: &mut BTreeMap<Token, String>) -> Option<Token> {
+fn token<'t>(reading: &mut Reading, table: &mut Table<'t>, known: &mut BTreeMap<Token, String>) -> Option<Token> {
     let line = table.line_of("token");
     let key = table.key("token");
     let token = Token(table.required_text(reading, "token"));

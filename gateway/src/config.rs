@@ -116,7 +116,7 @@ impl GatewayConfig {
         }
     }
 
-    fn from_table<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> Option<Self> {
+    fn from_table<'t>(reading: &mut Reading, root: &mut Table<'t>) -> Option<Self> {
         let gateway = required(reading, root, "gateway", str::parse::<GatewayId>);
         let data_dir = PathBuf::from(root.required_text(reading, "data_dir"));
         let centre = centre(reading, root);
@@ -234,7 +234,7 @@ impl GatewayConfig {
     }
 }
 
-fn status_token<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>) -> Option<String> {
+fn status_token<'t>(reading: &mut Reading, table: &mut Table<'t>) -> Option<String> {
     let token = table.text(reading, "token")?;
     if token.chars().count() < SECRET_CHARS_MIN || !token.chars().all(|c| c.is_ascii_graphic()) {
         let problem = format!("needs at least {SECRET_CHARS_MIN} printable ASCII characters, made at random");
@@ -244,7 +244,7 @@ fn status_token<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>) -> Option<
 }
 
 fn required<'t, T, E: std::fmt::Display>(
-    reading: &mut Reading<'t>,
+    reading: &mut Reading,
     table: &mut Table<'t>,
     key: &'static str,
     parse: impl FnOnce(&str) -> Result<T, E>,
@@ -262,7 +262,7 @@ fn required<'t, T, E: std::fmt::Display>(
     }
 }
 
-fn secret<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>, key: &'static str, chars_min: usize) -> String {
+fn secret<'t>(reading: &mut Reading, table: &mut Table<'t>, key: &'static str, chars_min: usize) -> String {
     let text = table.required_text(reading, key);
     let chars = text.chars().count();
     if chars > 0 && chars < chars_min {
@@ -272,14 +272,14 @@ fn secret<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>, key: &'static st
     text
 }
 
-fn address<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>, key: &'static str, default: SocketAddr) -> SocketAddr {
+fn address<'t>(reading: &mut Reading, table: &mut Table<'t>, key: &'static str, default: SocketAddr) -> SocketAddr {
     let parse = |text: &str| {
         text.parse::<SocketAddr>().map_err(|_| format!("`{text}` is not an address and port such as {default}"))
     };
     table.parsed(reading, key, parse).unwrap_or(default)
 }
 
-fn centre<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> Option<CentreLink> {
+fn centre<'t>(reading: &mut Reading, root: &mut Table<'t>) -> Option<CentreLink> {
     let mut table = root.table(reading, "centre");
     let line = table.line_of("paths");
     let key = table.key("paths");
@@ -319,7 +319,7 @@ fn path_url(text: &str) -> Result<reqwest::Url, String> {
     }
 }
 
-fn devices<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, decoder: &mut DecoderConfig, rules: &mut HomeRules) {
+fn devices<'t>(reading: &mut Reading, root: &mut Table<'t>, decoder: &mut DecoderConfig, rules: &mut HomeRules) {
     for mut table in root.tables(reading, "device") {
         let name = table.required_text(reading, "name");
         let role = table.choice(reading, "role", Role::WORDS);
@@ -340,7 +340,7 @@ fn devices<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, decoder: &mut De
     }
 }
 
-fn home<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRules) {
+fn home<'t>(reading: &mut Reading, root: &mut Table<'t>, rules: &mut HomeRules) {
     let mut table = root.table(reading, "home");
     rules.utc_offset_minutes = table.signed(reading, "utc_offset_minutes", -720..=840, 480) as i32;
     rules.daily_life.elders = table.number(reading, "elders", 1..=4, 1) as u8;
@@ -356,7 +356,7 @@ fn home<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRul
     table.finish(reading);
 }
 
-fn visits<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut VisitRules) {
+fn visits<'t>(reading: &mut Reading, root: &mut Table<'t>, rules: &mut VisitRules) {
     let mut table = root.table(reading, "visits");
     let decode = |text: &str| {
         base32(text)
@@ -389,7 +389,7 @@ fn base32(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn times<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRules) -> (OutboxTimes, EngineLimits) {
+fn times<'t>(reading: &mut Reading, root: &mut Table<'t>, rules: &mut HomeRules) -> (OutboxTimes, EngineLimits) {
     let mut table = root.table(reading, "rules");
     let mut secs = |key, range, default| table.number(reading, key, range, default) * 1_000;
     rules.fall = FallRules {
@@ -411,7 +411,7 @@ fn times<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRu
 }
 
 /// `[homeassistant]`: the discovery prefix, where it is on.
-fn homeassistant<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> Option<String> {
+fn homeassistant<'t>(reading: &mut Reading, root: &mut Table<'t>) -> Option<String> {
     let mut table = root.table(reading, "homeassistant");
     let enabled = table.flag(reading, "enabled", false);
     let parse = |text: &str| {
@@ -428,7 +428,7 @@ fn homeassistant<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> Option<
     enabled.then_some(prefix)
 }
 
-fn journal<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> JournalLimits {
+fn journal<'t>(reading: &mut Reading, root: &mut Table<'t>) -> JournalLimits {
     let mut table = root.table(reading, "journal");
     let limits = JournalLimits {
         segment_bytes: table.number(reading, "segment_kb", 64..=4_096, 1_024) << 10,

@@ -31,8 +31,9 @@ impl fmt::Display for Problem {
 
 /// A settings text under reading: collects problems, gives out tables.
 #[derive(Debug)]
-pub struct Reading<'t> {
-    text: &'t str,
+pub struct Reading {
+    /// Where each line ends, bytes: a text that is wrong everywhere asks for a line at every byte.
+    line_ends: Vec<usize>,
     problems: Vec<Problem>,
 }
 
@@ -45,11 +46,12 @@ pub struct Table<'t> {
     asked: Vec<&'static str>,
 }
 
-impl<'t> Reading<'t> {
+impl Reading {
     /// Parses `text`; syntax errors become problems and the rest is still read.
-    pub fn start(text: &'t str) -> (Self, Table<'t>) {
+    pub fn start(text: &str) -> (Self, Table<'_>) {
         let (root, errors) = DeTable::parse_recoverable(text);
-        let mut reading = Self { text, problems: Vec::new() };
+        let line_ends = text.match_indices('\n').map(|(at, _)| at).collect();
+        let mut reading = Self { line_ends, problems: Vec::new() };
         for error in errors {
             let at = error.span().map_or(0, |span| span.start);
             let text = error.message().replace('\n', "; ");
@@ -72,10 +74,10 @@ impl<'t> Reading<'t> {
     }
 
     fn line_of(&self, at: usize) -> usize {
-        1 + self.text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count()
+        1 + self.line_ends.partition_point(|end| *end < at)
     }
 
-    fn table_from(&self, path: String, line: usize, table: DeTable<'t>) -> Table<'t> {
+    fn table_from<'t>(&self, path: String, line: usize, table: DeTable<'t>) -> Table<'t> {
         let entries = table
             .into_iter()
             .map(|(key, value)| {
@@ -109,13 +111,13 @@ impl<'t> Table<'t> {
         Some((*line, value.take()?.into_inner()))
     }
 
-    fn wrong(&self, reading: &mut Reading<'t>, line: usize, key: &str, want: &str, found: &DeValue<'t>) {
+    fn wrong(&self, reading: &mut Reading, line: usize, key: &str, want: &str, found: &DeValue<'t>) {
         let found = found.type_str();
         reading.note(line, &self.key(key), format!("expected {want}, found {found}"));
     }
 
     /// A text, where given.
-    pub fn text(&mut self, reading: &mut Reading<'t>, key: &'static str) -> Option<String> {
+    pub fn text(&mut self, reading: &mut Reading, key: &'static str) -> Option<String> {
         match self.take(key)? {
             (_, DeValue::String(text)) => Some(text.into_owned()),
             (line, other) => {
@@ -126,7 +128,7 @@ impl<'t> Table<'t> {
     }
 
     /// A text that must be given and not be empty; a missing one is a problem and gives an empty text.
-    pub fn required_text(&mut self, reading: &mut Reading<'t>, key: &'static str) -> String {
+    pub fn required_text(&mut self, reading: &mut Reading, key: &'static str) -> String {
         let present = self.entries.iter().any(|(name, ..)| name == key);
         match self.text(reading, key) {
             Some(text) if !text.trim().is_empty() => text,
@@ -146,7 +148,7 @@ impl<'t> Table<'t> {
     /// A text that `parse` understands, where given.
     pub fn parsed<T, E: fmt::Display>(
         &mut self,
-        reading: &mut Reading<'t>,
+        reading: &mut Reading,
         key: &'static str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
@@ -162,12 +164,7 @@ impl<'t> Table<'t> {
     }
 
     /// One of a fixed set of words, where given.
-    pub fn choice<T: Copy>(
-        &mut self,
-        reading: &mut Reading<'t>,
-        key: &'static str,
-        choices: &[(&str, T)],
-    ) -> Option<T> {
+    pub fn choice<T: Copy>(&mut self, reading: &mut Reading, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
         self.parsed(reading, key, |text| {
             choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
                 let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
@@ -178,7 +175,7 @@ impl<'t> Table<'t> {
 
     /// Texts in a list, where given.
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other type of value is the same mistake")]
-    pub fn texts(&mut self, reading: &mut Reading<'t>, key: &'static str) -> Option<Vec<String>> {
+    pub fn texts(&mut self, reading: &mut Reading, key: &'static str) -> Option<Vec<String>> {
         match self.take(key)? {
             (line, DeValue::Array(items)) => {
                 let mut texts = Vec::new();
@@ -200,7 +197,7 @@ impl<'t> Table<'t> {
     /// A whole number within `range`, or `default`.
     pub fn number(
         &mut self,
-        reading: &mut Reading<'t>,
+        reading: &mut Reading,
         key: &'static str,
         range: RangeInclusive<u64>,
         default: u64,
@@ -224,7 +221,7 @@ impl<'t> Table<'t> {
     /// A whole number that may be negative, within `range`, or `default`.
     pub fn signed(
         &mut self,
-        reading: &mut Reading<'t>,
+        reading: &mut Reading,
         key: &'static str,
         range: RangeInclusive<i64>,
         default: i64,
@@ -246,7 +243,7 @@ impl<'t> Table<'t> {
     }
 
     /// A number with a fraction within `range`, where given.
-    pub fn decimal(&mut self, reading: &mut Reading<'t>, key: &'static str, range: RangeInclusive<f64>) -> Option<f64> {
+    pub fn decimal(&mut self, reading: &mut Reading, key: &'static str, range: RangeInclusive<f64>) -> Option<f64> {
         let (line, value) = self.take(key)?;
         let number = match &value {
             DeValue::Float(float) => float.as_str().parse::<f64>().ok(),
@@ -267,7 +264,7 @@ impl<'t> Table<'t> {
     }
 
     /// `true` or `false`, or `default`.
-    pub fn flag(&mut self, reading: &mut Reading<'t>, key: &'static str, default: bool) -> bool {
+    pub fn flag(&mut self, reading: &mut Reading, key: &'static str, default: bool) -> bool {
         match self.take(key) {
             None => default,
             Some((_, DeValue::Boolean(flag))) => flag,
@@ -279,7 +276,7 @@ impl<'t> Table<'t> {
     }
 
     /// A table `[key]`; an absent one is given empty, at this table's line.
-    pub fn table(&mut self, reading: &mut Reading<'t>, key: &'static str) -> Table<'t> {
+    pub fn table(&mut self, reading: &mut Reading, key: &'static str) -> Table<'t> {
         self.optional_table(reading, key).unwrap_or_else(|| Table {
             path: self.key(key),
             line: self.line,
@@ -289,7 +286,7 @@ impl<'t> Table<'t> {
     }
 
     /// A table `[key]`, where given.
-    pub fn optional_table(&mut self, reading: &mut Reading<'t>, key: &'static str) -> Option<Table<'t>> {
+    pub fn optional_table(&mut self, reading: &mut Reading, key: &'static str) -> Option<Table<'t>> {
         match self.take(key)? {
             (line, DeValue::Table(table)) => Some(reading.table_from(self.key(key), line, table)),
             (line, other) => {
@@ -301,7 +298,7 @@ impl<'t> Table<'t> {
 
     /// The tables `[[key]]`, numbered from 1 in their path.
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other type of value is the same mistake")]
-    pub fn tables(&mut self, reading: &mut Reading<'t>, key: &'static str) -> Vec<Table<'t>> {
+    pub fn tables(&mut self, reading: &mut Reading, key: &'static str) -> Vec<Table<'t>> {
         match self.take(key) {
             None => Vec::new(),
             Some((_, DeValue::Array(items))) => {
@@ -324,7 +321,7 @@ impl<'t> Table<'t> {
     }
 
     /// Names every key that nothing asked for, with the nearest known one.
-    pub fn finish(self, reading: &mut Reading<'t>) {
+    pub fn finish(self, reading: &mut Reading) {
         for (name, line, value) in &self.entries {
             if value.is_none() || self.asked.iter().any(|asked| asked == name) {
                 continue;

@@ -118,7 +118,7 @@ impl SimConfig {
     }
 }
 
-fn read_broker<'t>(table: &mut Table<'t>, reading: &mut Reading<'t>, default: &BrokerConfig) -> BrokerConfig {
+fn read_broker<'t>(table: &mut Table<'t>, reading: &mut Reading, default: &BrokerConfig) -> BrokerConfig {
     let address = table.parsed(reading, "address", host_port);
     let (host, port) = address.unwrap_or((default.host.clone(), default.port));
     let client_id = table.text(reading, "client_id").unwrap_or_else(|| default.client_id.clone());
@@ -134,7 +134,7 @@ fn read_broker<'t>(table: &mut Table<'t>, reading: &mut Reading<'t>, default: &B
     BrokerConfig { host, port, client_id, bridge, panel }
 }
 
-fn read_habits<'t>(table: &mut Table<'t>, reading: &mut Reading<'t>) -> Habits {
+fn read_habits<'t>(table: &mut Table<'t>, reading: &mut Reading) -> Habits {
     let default = Habits::default();
     let clock = |text: &str| time_of_day(text).ok_or("write a time of day, such as \"06:30\"");
     Habits {
@@ -149,7 +149,7 @@ fn read_habits<'t>(table: &mut Table<'t>, reading: &mut Reading<'t>) -> Habits {
     }
 }
 
-fn read_devices<'t>(tables: Vec<Table<'t>>, reading: &mut Reading<'t>) -> Vec<HomeDevice> {
+fn read_devices<'t>(tables: Vec<Table<'t>>, reading: &mut Reading) -> Vec<HomeDevice> {
     let mut home: Vec<HomeDevice> = Vec::new();
     for mut table in tables {
         let name = table.required_text(reading, "name");

@@ -11,7 +11,7 @@ use crate::contacts::modem::ModemSettings;
 use crate::contacts::{ContactSettings, TEXT, Way};
 use crate::home::contacts::{CONTACTS_MAX, ContactRules};
 
-pub(super) fn read<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut ContactRules) -> ContactSettings {
+pub(super) fn read<'t>(reading: &mut Reading, root: &mut Table<'t>, rules: &mut ContactRules) -> ContactSettings {
     let mut table = root.table(reading, "contacts");
     rules.wait_ms = table.number(reading, "wait_secs", 30..=300, 60) * 1_000;
     rules.attempts_max = table.number(reading, "attempts_max", 1..=10, 5) as u8;
@@ -52,7 +52,7 @@ fn is_number(text: &str) -> bool {
     (3..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn http_way<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>) -> Option<HttpSettings> {
+fn http_way<'t>(reading: &mut Reading, table: &mut Table<'t>) -> Option<HttpSettings> {
     let (line, key) = (table.line_of("url"), table.key("url"));
     let url = table.required_text(reading, "url");
     let filled = url.replace(['{', '}'], "x");

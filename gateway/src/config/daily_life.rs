@@ -12,7 +12,7 @@ use crate::home::inactivity::InactivityRules;
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 
-pub(super) fn read<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut DailyLifeRules) {
+pub(super) fn read<'t>(reading: &mut Reading, root: &mut Table<'t>, rules: &mut DailyLifeRules) {
     let (inactivity, patience_agreed) = inactivity(reading, root);
     rules.inactivity = inactivity;
     rules.away = away(reading, root, patience_agreed);
@@ -27,7 +27,7 @@ const SAFE_HOURS: (u64, u64) = (8, 12);
 const SAFE_HOURS_OUT: (u64, u64) = (12, 96);
 
 /// The rules, and whether somebody agreed to more patience than is safe by itself.
-fn inactivity<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> (InactivityRules, bool) {
+fn inactivity<'t>(reading: &mut Reading, root: &mut Table<'t>) -> (InactivityRules, bool) {
     let mut table = root.table(reading, "inactivity");
     let because = table.text(reading, "patient_because");
     let patience_agreed = because.is_some_and(|because| !because.trim().is_empty());
@@ -70,7 +70,7 @@ fn inactivity<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> (Inactivit
 
 /// Notes learned limits that contradict each other, or that nobody agreed to.
 fn patience<'t>(
-    reading: &mut Reading<'t>,
+    reading: &mut Reading,
     table: &Table<'t>,
     hours: (u64, u64),
     safe_hours: (u64, u64),
@@ -88,7 +88,7 @@ fn patience<'t>(
     }
 }
 
-fn away<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, patience_agreed: bool) -> AwayRules {
+fn away<'t>(reading: &mut Reading, root: &mut Table<'t>, patience_agreed: bool) -> AwayRules {
     let mut table = root.table(reading, "away");
     let quiet_ms = table.number(reading, "quiet_minutes", 10..=60, 20) * MINUTE_MS;
     let hours = table.number(reading, "hours", 1..=12, 4);
@@ -108,7 +108,7 @@ fn away<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, patience_agreed: bo
     AwayRules { quiet_ms, limit_ms, latest_minute, learned, learned_ms_min, learned_ms_max, ..AwayRules::default() }
 }
 
-fn caregiver<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> CaregiverRules {
+fn caregiver<'t>(reading: &mut Reading, root: &mut Table<'t>) -> CaregiverRules {
     let mut table = root.table(reading, "caregiver");
     let mut minutes = |key, range, default| table.number(reading, key, range, default) * MINUTE_MS;
     let visit_ms_max = minutes("visit_minutes_max", 30..=240, 240);
@@ -120,7 +120,7 @@ fn caregiver<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> CaregiverRu
     CaregiverRules { visit_ms_max, plan_ms, after_plan_ms, after_exit_ms, ..CaregiverRules::default() }
 }
 
-fn dwell<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> DwellRules {
+fn dwell<'t>(reading: &mut Reading, root: &mut Table<'t>) -> DwellRules {
     let mut table = root.table(reading, "dwell");
     let mut minutes = |key, range, default| table.number(reading, key, range, default) * MINUTE_MS;
     let bathroom_prompt_ms = minutes("bathroom_prompt_minutes", 15..=40, 30);
@@ -135,7 +135,7 @@ fn dwell<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> DwellRules {
     DwellRules { bathroom_prompt_ms, bathroom_ms, bathroom_ms_max, bed_ms, ..DwellRules::default() }
 }
 
-fn holidays<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> Vec<Holiday> {
+fn holidays<'t>(reading: &mut Reading, root: &mut Table<'t>) -> Vec<Holiday> {
     let mut holidays = Vec::new();
     for mut table in root.tables(reading, "holiday") {
         let first = table.parsed(reading, "first_day", day);

@@ -16,7 +16,7 @@ use crate::intake::external::ExternalBroker;
 use crate::intake::topic_filter;
 
 pub(super) fn read<'t>(
-    reading: &mut Reading<'t>,
+    reading: &mut Reading,
     root: &mut Table<'t>,
     decoder: &DecoderConfig,
     gateway: Option<&GatewayId>,
@@ -42,7 +42,7 @@ pub(super) fn read<'t>(
     intake
 }
 
-fn clients<'t>(reading: &mut Reading<'t>, mqtt: &mut Table<'t>) -> Vec<ClientRights> {
+fn clients<'t>(reading: &mut Reading, mqtt: &mut Table<'t>) -> Vec<ClientRights> {
     let mut clients: Vec<ClientRights> = Vec::new();
     for mut table in mqtt.tables(reading, "client") {
         let name = table.required_text(reading, "name");
@@ -111,7 +111,7 @@ fn door_topics(decoder: &DecoderConfig) -> Topics {
 }
 
 fn external<'t>(
-    reading: &mut Reading<'t>,
+    reading: &mut Reading,
     table: &mut Table<'t>,
     decoder: &DecoderConfig,
     gateway: Option<&GatewayId>,

@@ -59,7 +59,7 @@ impl SilentHours {
 
 impl OutputsConfig {
     pub(super) fn read<'t>(
-        reading: &mut Reading<'t>,
+        reading: &mut Reading,
         root: &mut Table<'t>,
         decoder: &mut DecoderConfig,
         home: &mut HomeRules,
@@ -85,7 +85,7 @@ impl OutputsConfig {
     }
 }
 
-fn devices<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, base: &str) -> Vec<DeviceOutput> {
+fn devices<'t>(reading: &mut Reading, root: &mut Table<'t>, base: &str) -> Vec<DeviceOutput> {
     let mut outputs: Vec<DeviceOutput> = Vec::new();
     for mut table in root.tables(reading, "output") {
         let device = table.required_text(reading, "device");
@@ -112,9 +112,9 @@ fn devices<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, base: &str) -> V
 
 /// A table `stages` with a value for some stages.
 fn stages<'t, T>(
-    reading: &mut Reading<'t>,
+    reading: &mut Reading,
     table: &mut Table<'t>,
-    read: impl Fn(&mut Table<'t>, &mut Reading<'t>, &'static str) -> Option<T>,
+    read: impl Fn(&mut Table<'t>, &mut Reading, &'static str) -> Option<T>,
 ) -> BTreeMap<Stage, T> {
     let Some(mut stages) = table.optional_table(reading, "stages") else { return BTreeMap::new() };
     let read = |(word, stage): &(&'static str, Stage)| Some((*stage, read(&mut stages, reading, word)?));
@@ -123,7 +123,7 @@ fn stages<'t, T>(
     values
 }
 
-fn voice<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, config: &mut OutputsConfig) {
+fn voice<'t>(reading: &mut Reading, root: &mut Table<'t>, config: &mut OutputsConfig) {
     let Some(mut table) = root.optional_table(reading, "voice") else { return };
     config.voice = Some(VoiceSettings {
         prompts_dir: table.text(reading, "prompts_dir").map_or_else(|| PROMPTS_DIR.into(), PathBuf::from),
@@ -155,7 +155,7 @@ fn minute_of(text: &str) -> Result<u16, String> {
     }
 }
 
-fn gpio<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, config: &mut OutputsConfig) {
+fn gpio<'t>(reading: &mut Reading, root: &mut Table<'t>, config: &mut OutputsConfig) {
     let Some(mut table) = root.optional_table(reading, "gpio") else { return };
     config.simulated = table.flag(reading, "simulated", false);
     let mut taken = BTreeMap::new();
@@ -181,7 +181,7 @@ fn has(table: &Table<'_>, key: &str) -> bool {
 }
 
 /// A kind that must be given.
-fn kind<'t, T: Copy>(reading: &mut Reading<'t>, table: &mut Table<'t>, words: &[(&str, T)]) -> Option<T> {
+fn kind<'t, T: Copy>(reading: &mut Reading, table: &mut Table<'t>, words: &[(&str, T)]) -> Option<T> {
     if !has(table, "kind") {
         let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
         reading.note(table.line(), &table.key("kind"), format!("is required: one of {}", words.join(", ")));
@@ -190,7 +190,7 @@ fn kind<'t, T: Copy>(reading: &mut Reading<'t>, table: &mut Table<'t>, words: &[
 }
 
 /// The pin that must be given.
-fn required_pin<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>, taken: &mut BTreeMap<u8, String>) -> Option<u8> {
+fn required_pin<'t>(reading: &mut Reading, table: &mut Table<'t>, taken: &mut BTreeMap<u8, String>) -> Option<u8> {
     if !has(table, "pin") {
         reading.note(table.line(), &table.key("pin"), format!("is required: a BCM number, 0–{PIN_MAX}"));
         return None;
@@ -199,12 +199,7 @@ fn required_pin<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>, taken: &mu
 }
 
 /// A BCM number that nothing else in this configuration uses.
-fn pin<'t>(
-    reading: &mut Reading<'t>,
-    table: &mut Table<'t>,
-    key: &'static str,
-    taken: &mut BTreeMap<u8, String>,
-) -> u8 {
+fn pin<'t>(reading: &mut Reading, table: &mut Table<'t>, key: &'static str, taken: &mut BTreeMap<u8, String>) -> u8 {
     let pin = table.number(reading, key, 0..=u64::from(PIN_MAX), 0) as u8;
     let name = table.key(key);
     match taken.get(&pin) {
@@ -214,7 +209,7 @@ fn pin<'t>(
     pin
 }
 
-fn input<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>, taken: &mut BTreeMap<u8, String>) -> Option<WiredInput> {
+fn input<'t>(reading: &mut Reading, table: &mut Table<'t>, taken: &mut BTreeMap<u8, String>) -> Option<WiredInput> {
     let name = table.required_text(reading, "name");
     let kind = kind(reading, table, WiredKind::WORDS);
     let main = required_pin(reading, table, taken);
@@ -244,7 +239,7 @@ fn input<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>, taken: &mut BTree
     })
 }
 
-fn output<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>, taken: &mut BTreeMap<u8, String>) -> Option<PinOutput> {
+fn output<'t>(reading: &mut Reading, table: &mut Table<'t>, taken: &mut BTreeMap<u8, String>) -> Option<PinOutput> {
     let name = table.required_text(reading, "name");
     let wired = kind(reading, table, Wired::WORDS);
     let pin = required_pin(reading, table, taken);

@@ -33,7 +33,7 @@ const PRESETS: &[(&str, Preset)] = &[
 ];
 
 /// Reads every `[[rule]]`; its device gets the rule's role and room in the home.
-pub(super) fn read<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, home: &mut HomeRules) -> Vec<GenericRule> {
+pub(super) fn read<'t>(reading: &mut Reading, root: &mut Table<'t>, home: &mut HomeRules) -> Vec<GenericRule> {
     let mut rules = Vec::new();
     for mut table in root.tables(reading, "rule") {
         let room = table.text(reading, "room").filter(|room| !room.trim().is_empty());
@@ -103,7 +103,7 @@ fn is_code(value: &str) -> bool {
     value.bytes().any(|byte| byte.is_ascii_digit())
 }
 
-fn rule<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>) -> Option<GenericRule> {
+fn rule<'t>(reading: &mut Reading, table: &mut Table<'t>) -> Option<GenericRule> {
     let device = table.required_text(reading, "device");
     let role = table.choice(reading, "role", Role::WORDS);
     if role.is_none() {
@@ -132,12 +132,7 @@ fn rule<'t>(reading: &mut Reading<'t>, table: &mut Table<'t>) -> Option<GenericR
     }
 }
 
-fn by_hand<'t>(
-    reading: &mut Reading<'t>,
-    table: &mut Table<'t>,
-    device: &str,
-    role: Option<Role>,
-) -> Option<GenericRule> {
+fn by_hand<'t>(reading: &mut Reading, table: &mut Table<'t>, device: &str, role: Option<Role>) -> Option<GenericRule> {
     let line = table.line_of("topic");
     let text = table.required_text(reading, "topic");
     let topic = match TopicPattern::parse(&text) {

@@ -20,7 +20,7 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 const CHECK_INS_APART_MINUTES: u16 = 60;
 
 /// Reads the tables into the home's rules.
-pub(super) fn read<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &mut HomeRules) {
+pub(super) fn read<'t>(reading: &mut Reading, root: &mut Table<'t>, rules: &mut HomeRules) {
     let mut table = root.table(reading, "hazards");
     rules.hazard = HazardRules { repeat_ms: table.number(reading, "repeat_secs", 30..=600, 120) * 1_000 };
     table.finish(reading);
@@ -29,7 +29,7 @@ pub(super) fn read<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, rules: &
     rules.proof = proof(reading, root);
 }
 
-fn check_in<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> CheckInRules {
+fn check_in<'t>(reading: &mut Reading, root: &mut Table<'t>) -> CheckInRules {
     let mut table = root.table(reading, "check_in");
     let (line, key) = (table.line_of("times"), table.key("times"));
     let texts = table.texts(reading, "times").unwrap_or_default();
@@ -64,7 +64,7 @@ fn minute_of_day(text: &str) -> Option<u16> {
 }
 
 /// `one_elder`: who is the only elder of the home lives alone unless it is said otherwise.
-fn supervision<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, one_elder: bool) -> SupervisionRules {
+fn supervision<'t>(reading: &mut Reading, root: &mut Table<'t>, one_elder: bool) -> SupervisionRules {
     let mut table = root.table(reading, "supervision");
     let rules = SupervisionRules {
         silence: SilenceRules {
@@ -85,7 +85,7 @@ fn supervision<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>, one_elder: b
     rules
 }
 
-fn proof<'t>(reading: &mut Reading<'t>, root: &mut Table<'t>) -> ProofRules {
+fn proof<'t>(reading: &mut Reading, root: &mut Table<'t>) -> ProofRules {
     let mut table = root.table(reading, "test");
     let rules = ProofRules {
         press_ms: table.number(reading, "press_secs", 5..=60, 15) * 1_000,

@@ -56,6 +56,8 @@ pub struct Recording {
     pub disk_bytes: u64,
     /// The gateway's configuration without its ports, as the workload had it.
     pub extra_toml: String,
+    /// The highest sequence that had arrived at the centre before the first entry.
+    pub arrived_before: u64,
     /// Everything in order.
     pub entries: Vec<Entry>,
 }

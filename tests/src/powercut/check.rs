@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use gateway::journal::{self, FsStorage};
-use protocol::record::Record;
+use protocol::record::{Body, Record};
 
 use super::cut::{self, Cut};
 use super::ext4::{self, Mounted};
@@ -34,6 +34,8 @@ pub enum Violation {
     Lost(u16),
     /// A press made more than one record.
     Doubled(u16),
+    /// A segment left the journal, and nothing in it had arrived at the centre.
+    RetiredUndelivered(u64),
     /// A press that was said again was not acknowledged.
     Unanswered(u16, String),
     /// The centre's orders do not hold every press exactly once.
@@ -47,6 +49,9 @@ impl std::fmt::Display for Violation {
             Self::StartUp(why) => write!(f, "the gateway does not start: {why}"),
             Self::Lost(press) => write!(f, "press {press} was promised and is lost"),
             Self::Doubled(press) => write!(f, "press {press} is there more than once"),
+            Self::RetiredUndelivered(segment) => {
+                write!(f, "segment {segment} left the journal before anything in it had arrived at the centre")
+            }
             Self::Unanswered(press, why) => write!(f, "press {press}, said again, is not acknowledged: {why}"),
             Self::AtCentre(why) => write!(f, "at the centre: {why}"),
         }
@@ -203,6 +208,9 @@ async fn and_held(sent: Result<(), Failed>, held: impl Future<Output = Result<()
 fn judge(workload: Workload, truth: &Truth, records: &[Record], outcome: &mut Outcome) {
     let (on_disk, at_centre) = (made(records), made(truth.arrived.iter().map(|record| &**record)));
     let none = BTreeSet::new();
+    if !outcome.with_centre {
+        outcome.violations.extend(retired_undelivered(truth, records));
+    }
     for press in &truth.pressed {
         let on_disk = on_disk.get(press).unwrap_or(&none);
         let at_centre = at_centre.get(press).unwrap_or(&none);
@@ -227,6 +235,16 @@ fn judge(workload: Workload, truth: &Truth, records: &[Record], outcome: &mut Ou
             _ => outcome.violations.push(Violation::Doubled(*press)),
         }
     }
+}
+
+/// Segments whose retirement the journal attests although the centre never had a record as late as their first.
+fn retired_undelivered(truth: &Truth, records: &[Record]) -> impl Iterator<Item = Violation> {
+    records.iter().filter_map(|record| match &record.body {
+        Body::SegmentRetired(retired) if retired.first_seq? > truth.arrived_through => {
+            Some(Violation::RetiredUndelivered(retired.segment))
+        }
+        _ => None,
+    })
 }
 
 #[cfg(test)]

@@ -63,7 +63,8 @@ pub const MUTANTS: &[Mutant] = &[
         changes: &[Change {
             place: "gateway/src/home/reassurance.rs",
             old: "at: record.at, recorded: false, received: None, of_pre_alarm };",
-            new: "at: record.at, recorded: true, received: None, of_pre_alarm };",
+            // Each press is answered at once, as the sync answers it in the whole gateway.
+            new: "at: record.at, recorded: true, received: None, of_pre_alarm };\n        self.repeat = true;",
         }],
         workload: Workload::SosUnderTelemetry,
         unseen: None,
@@ -84,7 +85,10 @@ pub const MUTANTS: &[Mutant] = &[
             },
         ],
         workload: Workload::RollAndRetire,
-        unseen: None,
+        unseen: Some(
+            "every append lengthens the file, so that ext4 commits the rename with the next record's own fdatasync, \
+             before any press in that segment is acknowledged; the journal's simulated disk sees it",
+        ),
     },
     Mutant {
         name: "directory-sync-dropped",

@@ -26,6 +26,8 @@ pub struct Count {
     pub unanswered: usize,
     /// Cuts after which the centre's orders were wrong.
     pub at_centre: usize,
+    /// Cuts after which a segment was gone before anything in it had arrived at the centre.
+    pub retired_early: usize,
     /// Cuts after which ext4 needed e2fsck.
     pub repaired: usize,
     /// Cuts after which start-up named damage.
@@ -47,6 +49,7 @@ impl Count {
             unmountable: any(|violation| matches!(violation, Violation::Unmountable(_))),
             unanswered: any(|violation| matches!(violation, Violation::Unanswered(..))),
             at_centre: any(|violation| matches!(violation, Violation::AtCentre(_))),
+            retired_early: any(|violation| matches!(violation, Violation::RetiredUndelivered(_))),
             repaired: usize::from(outcome.repaired),
             named_damage: usize::from(outcome.named_damage),
             recounted: outcome.recounted,
@@ -55,7 +58,8 @@ impl Count {
 
     /// Whether nothing happened that must not be.
     pub fn holds(&self) -> bool {
-        self.lost + self.doubled + self.start_failed + self.unmountable + self.unanswered + self.at_centre == 0
+        let failed = self.start_failed + self.unmountable + self.unanswered + self.at_centre;
+        self.lost + self.doubled + self.retired_early + failed == 0
     }
 }
 
@@ -69,6 +73,7 @@ impl AddAssign for Count {
         self.unmountable += other.unmountable;
         self.unanswered += other.unanswered;
         self.at_centre += other.at_centre;
+        self.retired_early += other.retired_early;
         self.repaired += other.repaired;
         self.named_damage += other.named_damage;
         self.recounted += other.recounted;
@@ -104,8 +109,8 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = [
-            "cuts", "centre", "lost", "doubled", "no start", "no mount", "no ack", "orders", "e2fsck", "damage",
-            "twice",
+            "cuts", "centre", "lost", "doubled", "no start", "no mount", "no ack", "orders", "retired", "e2fsck",
+            "damage", "twice",
         ];
         write!(f, "{:<20} {:<6}", "workload", "model")?;
         for column in columns {
@@ -122,6 +127,7 @@ impl fmt::Display for Tally {
                 unmountable,
                 unanswered,
                 at_centre,
+                retired_early,
                 repaired,
                 named_damage,
                 recounted,
@@ -135,6 +141,7 @@ impl fmt::Display for Tally {
                 unmountable,
                 unanswered,
                 at_centre,
+                retired_early,
                 repaired,
                 named_damage,
                 recounted,

@@ -32,6 +32,8 @@ pub struct Truth {
     pub promised: BTreeSet<u16>,
     /// What the centre may have.
     pub arrived: Vec<Arc<Record>>,
+    /// The highest sequence that the centre may have.
+    pub arrived_through: u64,
     /// What the workload was doing.
     pub doing: String,
 }
@@ -39,16 +41,7 @@ pub struct Truth {
 impl Recorded {
     /// Reads what arrived out of the log.
     pub fn new(recording: Recording) -> Self {
-        let mut seen = BTreeSet::new();
-        let mut arrivals = Vec::new();
-        for (index, entry) in recording.entries.iter().enumerate() {
-            if let Entry::Noted(Note::Arrived(body)) = entry
-                && let Ok(request) = serde_json::from_slice::<UplinkRequest>(body)
-            {
-                let new = request.records.into_iter().filter(|record| seen.insert(record.key()));
-                arrivals.extend(new.map(|record| (index, record)));
-            }
-        }
+        let arrivals = arrivals(&recording.entries);
         Self { recording, arrivals }
     }
 
@@ -69,6 +62,8 @@ impl Recorded {
         }
         let arrived = self.arrivals.iter().take_while(|(index, _)| *index < at);
         truth.arrived = arrived.map(|(_, record)| Arc::clone(record)).collect();
+        let seqs = truth.arrived.iter().map(|record| record.seq);
+        truth.arrived_through = seqs.chain([self.recording.arrived_before]).max().unwrap_or(0);
         truth
     }
 }
@@ -78,6 +73,26 @@ impl Truth {
     pub fn unanswered(&self) -> impl Iterator<Item = u16> {
         self.pressed.iter().copied().filter(|press| !self.promised.contains(press))
     }
+}
+
+/// The highest sequence of which a log says that it arrived at the centre.
+pub fn arrived_through(entries: &[Entry]) -> u64 {
+    arrivals(entries).iter().map(|(_, record)| record.seq).max().unwrap_or(0)
+}
+
+/// Records that arrived at the centre, each with the place of its first arrival in the log.
+fn arrivals(entries: &[Entry]) -> Vec<(usize, Arc<Record>)> {
+    let mut seen = BTreeSet::new();
+    let mut arrivals = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        if let Entry::Noted(Note::Arrived(body)) = entry
+            && let Ok(request) = serde_json::from_slice::<UplinkRequest>(body)
+        {
+            let new = request.records.into_iter().filter(|record| seen.insert(record.key()));
+            arrivals.extend(new.map(|record| (index, record)));
+        }
+    }
+    arrivals
 }
 
 /// Triggers by the press of the recorded button that they were made from.

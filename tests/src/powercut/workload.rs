@@ -8,6 +8,7 @@ use super::block_log::{BlockLog, Note, Recording};
 use super::disk::Disk;
 use super::ext4::{self, Mounted};
 use super::stage::{self, Stage};
+use super::truth::arrived_through;
 use crate::harness::gateway::start_at;
 use crate::harness::ports;
 use crate::harness::setup::{Ports, Setup, Waits};
@@ -91,7 +92,7 @@ async fn live(workload: Workload, program: &Path, dir: &Path) -> anyhow::Result<
     let log = BlockLog::default();
     let (centre, recorder) = stage::start_centre(&mut setup, between, log.clone()).await?;
     let base = prepare(workload, program, &setup, &dir.join("base.ext4")).await?;
-    log.take();
+    let arrived_before = arrived_through(&log.take());
 
     let fuse = dir.join("fuse");
     std::fs::create_dir_all(&fuse)?;
@@ -108,6 +109,7 @@ async fn live(workload: Workload, program: &Path, dir: &Path) -> anyhow::Result<
         base: Recording::blocks_of(&base),
         disk_bytes: DISK_BYTES,
         extra_toml: setup.extra_toml.clone(),
+        arrived_before,
         entries,
     })
 }

@@ -1,8 +1,10 @@
 use protocol::ids::{Hash32, Incarnation};
-use protocol::record::{Body, ChainHead, Delivery, Stamp, Trigger};
+use protocol::record::{Body, ChainHead, Delivery, SegmentFate, SegmentRetired, Stamp, Trigger};
 use protocol::trigger::{Reason, TriggerKind};
 
 use super::*;
+
+const AT: Stamp = Stamp { boot: 1, uptime_ms: 1, wall_ms: 0, wall_trusted: false };
 
 struct Chain(ChainHead);
 
@@ -12,7 +14,6 @@ impl Chain {
     }
 
     fn press(&mut self, packet: u16) -> Record {
-        let at = Stamp { boot: 1, uptime_ms: 1, wall_ms: 0, wall_trusted: false };
         let delivery = Delivery { client: CHECKER.into(), packet, digest: 0 };
         let body = Body::Trigger(Trigger {
             kind: TriggerKind::Sos,
@@ -23,7 +24,13 @@ impl Chain {
             follows: None,
             test: false,
         });
-        self.0.seal(at, Some(delivery), body).unwrap()
+        self.0.seal(AT, Some(delivery), body).unwrap()
+    }
+
+    fn retired(&mut self, first_seq: u64) -> Record {
+        let (head, fate) = (Hash32::ZERO, SegmentFate::Deleted);
+        let retired = SegmentRetired { segment: 7, first_seq: Some(first_seq), last_seq: first_seq + 9, head, fate };
+        self.0.seal(AT, None, Body::SegmentRetired(retired)).unwrap()
     }
 }
 
@@ -60,4 +67,14 @@ fn a_press_with_two_records_is_doubled_wherever_they_are() {
     assert_eq!((excused.violations, excused.recounted), (vec![], 1));
     let truth = Truth { promised: [1].into(), ..truth };
     assert_eq!(judged(Workload::DiskFull, &truth, &[again]).violations, [Violation::Doubled(1)]);
+}
+
+#[test]
+fn a_segment_goes_only_when_the_centre_has_had_something_as_late() {
+    let mut chain = Chain::new();
+    let records = [chain.retired(40), chain.retired(50)];
+    let truth = |arrived_through| Truth { arrived_through, ..Truth::default() };
+    assert_eq!(judged(Workload::RollAndRetire, &truth(50), &records).violations, []);
+    let early = judged(Workload::RollAndRetire, &truth(49), &records).violations;
+    assert_eq!(early, [Violation::RetiredUndelivered(7)]);
 }

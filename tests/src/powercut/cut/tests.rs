@@ -10,6 +10,7 @@ fn recording(entries: Vec<Entry>) -> Recording {
         base: vec![(1, vec![9; BLOCK])],
         disk_bytes: 4 * BLOCK as u64,
         extra_toml: String::new(),
+        arrived_before: 0,
         entries,
     }
 }
