@@ -9,7 +9,7 @@ use protocol::downlink::OrderProgress;
 use protocol::ids::{GatewayId, Hash32, LocalKey, WorkOrderId};
 use protocol::uplink::{Receipt, Refusal, UplinkRequest};
 
-use crate::dispatch::{Act, Dispatch, Effect, Input, Operator, Refused, WorkOrder};
+use crate::dispatch::{Act, Dispatch, Effect, Input, MainsRules, Operator, Refused, WorkOrder};
 use crate::store::{FeedItem, Store, StoreError, rows};
 
 pub mod chain;
@@ -175,6 +175,7 @@ pub struct Handled {
 pub struct Centre<S> {
     store: S,
     next_due: Option<i64>,
+    mains: MainsRules,
 }
 
 /// What one request changed, kept back until its savepoint is released.
@@ -193,9 +194,17 @@ impl<S: Store> Centre<S> {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn open(mut store: S) -> Result<Self, StoreError> {
+    pub fn open(store: S) -> Result<Self, StoreError> {
+        Self::with_rules(store, MainsRules::default())
+    }
+
+    /// As [`Centre::open`], with these rules for mains losses that are told from now on.
+    ///
+    /// # Errors
+    /// As [`Centre::open`].
+    pub fn with_rules(mut store: S, mains: MainsRules) -> Result<Self, StoreError> {
         let next_due = store.next_due()?;
-        Ok(Self { store, next_due })
+        Ok(Self { store, next_due, mains })
     }
 
     /// The store, for reading.

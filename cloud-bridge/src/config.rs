@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use protocol::ids::GatewayId;
 use protocol::settings::{Problem, Reading, Table};
 
+use crate::dispatch::MainsRules;
 use crate::heartbeat::HeartbeatRules;
 
 /// Shortest credential, characters.
@@ -108,6 +109,8 @@ pub struct CentreConfig {
     pub high_risk: BTreeSet<GatewayId>,
     /// When a gateway's silence counts.
     pub heartbeat: HeartbeatRules,
+    /// When a home's mains loss counts.
+    pub mains: MainsRules,
     /// Sign-ins.
     pub users: Vec<UserConfig>,
 }
@@ -184,10 +187,11 @@ impl CentreConfig {
             }
         }
         let heartbeat = heartbeat(&mut reading, &mut root);
+        let mains = mains(&mut reading, &mut root);
         root.finish(&mut reading);
         let problems = reading.into_problems();
         if problems.is_empty() {
-            Ok(Self { listen, data_dir: data_dir.into(), tenant, tls, gateways, high_risk, heartbeat, users })
+            Ok(Self { listen, data_dir: data_dir.into(), tenant, tls, gateways, high_risk, heartbeat, mains, users })
         } else {
             Err(problems)
         }
@@ -204,6 +208,14 @@ fn heartbeat<'t>(reading: &mut Reading, root: &mut Table<'t>) -> HeartbeatRules 
     };
     table.finish(reading);
     rules
+}
+
+fn mains<'t>(reading: &mut Reading, root: &mut Table<'t>) -> MainsRules {
+    let mut table = root.table(reading, "mains");
+    let held_minutes = table.number(reading, "held_minutes", 5..=120, 30);
+    let long_hours = table.number(reading, "long_hours", 3..=12, 4);
+    table.finish(reading);
+    MainsRules { held_ms: held_minutes as i64 * 60_000, long_ms: long_hours as i64 * 3_600_000 }
 }
 
 fn gateway_id<'t>(

@@ -30,7 +30,7 @@ pub use command::{Act, Command, Operator};
 pub use effect::{Effect, FeedKind, Notice, NoticeBody, Refused};
 pub use fuse::{Alarm, LifeState, Lifecycle};
 pub use link::Silence;
-pub use mains::MainsLoss;
+pub use mains::{MainsLoss, MainsRules};
 pub use timeline::{Actor, Entry, What};
 pub use work_order::WorkOrder;
 
@@ -51,6 +51,8 @@ pub struct Arrival {
     pub age_ms: Option<u64>,
     /// Whether the order that this record's lifecycle opens exists already and is not open any more.
     pub settled: bool,
+    /// The rules for a mains loss that it may tell.
+    pub mains: MainsRules,
 }
 
 impl Arrival {

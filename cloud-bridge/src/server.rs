@@ -130,7 +130,7 @@ impl Running {
         let mut store = SqliteStore::open(&path, random_identity()?).map_err(ServeError::Store)?;
         let bounds = store.feed_bounds().map_err(ServeError::Store)?;
         let known = store.gateways().map_err(ServeError::Store)?;
-        let centre = Centre::open(store).map_err(ServeError::Store)?;
+        let centre = Centre::with_rules(store, config.mains).map_err(ServeError::Store)?;
 
         let metrics = Arc::new(Metrics::default());
         let clock = Arc::new(Clock::start());

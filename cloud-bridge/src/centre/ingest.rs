@@ -81,7 +81,8 @@ impl<S: Store> Centre<S> {
                 Some(_) | None => false,
             };
             let age_ms = age_ms(&batch.sent, &record.at);
-            let effects = home.handle(now_ms, Input::Record(Arrival { record, age_ms, settled }));
+            let arrival = Arrival { record, age_ms, settled, mains: self.mains };
+            let effects = home.handle(now_ms, Input::Record(arrival));
             self.apply(now_ms, &gateway, effects, changes)?;
         }
         if let Some(chain) = &chain {

@@ -45,7 +45,7 @@ cert = "cert.pem"
 "#;
     expect![[r#"
         line 3: tenant: use 1 to 64 of a-z, 0-9 and -
-        line 4: colour: is not a known key; known here: listen, data_dir, tenant, tls, gateway, user, supervision
+        line 4: colour: is not a known key; known here: listen, data_dir, tenant, tls, gateway, user, supervision, mains
         line 6: gateway[1].id: `Home 1` is not a valid gateway id: use 1 to 64 of a-z, 0-9 and -
         line 7: gateway[1].token: must have at least 32 characters, all printable ASCII without spaces
         line 12: gateway[3].id: `home-2` is named twice
@@ -75,4 +75,18 @@ fn a_secret_is_never_shown() {
     let bad = format!("{good}\n[[gateway]]\nid = 'i'\ntoken = '{secret}'\n[[gateway]]\nid = 'j'\ntoken = '{secret} x'");
     assert!(told(&good).starts_with("CentreConfig") && !told(&good).contains("s3cret"));
     assert!(told(&bad).contains("is the same as gateway[1].token") && !told(&bad).contains("s3cret"));
+}
+
+#[test]
+fn when_a_mains_loss_counts_is_configured_within_its_safe_range() {
+    let mains = |text: &str| CentreConfig::parse(&format!("tenant = \"demo\"\n{text}")).map(|config| config.mains);
+    assert_eq!(mains(""), Ok(MainsRules::default()));
+    let rules = MainsRules { held_ms: 300_000, long_ms: 12 * 3_600_000 };
+    assert_eq!(mains("[mains]\nheld_minutes = 5\nlong_hours = 12"), Ok(rules));
+    expect![[r#"
+        line 3: mains.held_minutes: 4 is outside 5–120; the default is 30
+        line 4: mains.long_hours: 13 is outside 3–12; the default is 4
+        line 5: mains.hold: is not a known key; known here: held_minutes, long_hours
+    "#]]
+    .assert_eq(&told("tenant = \"demo\"\n[mains]\nheld_minutes = 4\nlong_hours = 13\nhold = 1"));
 }

@@ -8,11 +8,20 @@ use protocol::trigger::Reason;
 use super::effect::Effects;
 use super::{Arrival, Dispatch, Own};
 
-/// How long a loss is held before it becomes an order, milliseconds.
-pub const HELD_MS: i64 = 30 * 60 * 1_000;
+/// When a loss counts, milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MainsRules {
+    /// From the loss to an order (Contact ID 301): a district's short outage raises none.
+    pub held_ms: i64,
+    /// From the loss to its being raised once more (Contact ID 926).
+    pub long_ms: i64,
+}
 
-/// After this the loss is raised once more, milliseconds (Contact ID 926).
-pub const LONG_MS: i64 = 4 * 60 * 60 * 1_000;
+impl Default for MainsRules {
+    fn default() -> Self {
+        Self { held_ms: 30 * 60_000, long_ms: 4 * 60 * 60_000 }
+    }
+}
 
 /// A mains loss that is not over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +32,8 @@ pub struct MainsLoss {
     pub device: String,
     /// Unix milliseconds, by the record's true age.
     pub since_ms: i64,
+    /// The rules that were in force when it was told.
+    pub rules: MainsRules,
     /// The order that it became.
     pub order: Option<WorkOrderId>,
     /// Whether it was raised once more.
@@ -33,8 +44,8 @@ impl MainsLoss {
     /// When the loss is raised next, Unix milliseconds.
     pub fn due_ms(&self) -> Option<i64> {
         match (&self.order, self.long) {
-            (None, _) => Some(self.since_ms.saturating_add(HELD_MS)),
-            (Some(_), false) => Some(self.since_ms.saturating_add(LONG_MS)),
+            (None, _) => Some(self.since_ms.saturating_add(self.rules.held_ms)),
+            (Some(_), false) => Some(self.since_ms.saturating_add(self.rules.long_ms)),
             (Some(_), true) => None,
         }
     }
@@ -49,8 +60,8 @@ impl Dispatch {
             }
         } else if self.mains.is_none() {
             let MainsSupply { device, key: _, present: _ } = supply;
-            let record = arrival.record.key();
-            self.mains = Some(MainsLoss { record, device, since_ms: occurred_at_ms, order: None, long: false });
+            let (record, rules) = (arrival.record.key(), arrival.mains);
+            self.mains = Some(MainsLoss { record, device, since_ms: occurred_at_ms, rules, order: None, long: false });
         }
     }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
 use protocol::ids::{Hash32, Incarnation};
-use protocol::record::{Cancelled, Delivery, PreAlarm, Reassured, Stamp, Trigger};
+use protocol::record::{Cancelled, Delivery, MainsSupply, PreAlarm, Reassured, Stamp, Trigger};
 use protocol::stage::Stage;
 use protocol::trigger::{Reason, TriggerKind};
 use protocol::visit::{Grade, Method, VisitAct, VisitException, VisitRecord};
@@ -24,13 +24,15 @@ fn key(seq: u64) -> LocalKey {
 struct Play {
     home: Dispatch,
     now_ms: i64,
+    mains: MainsRules,
     names: Vec<WorkOrderId>,
     out: String,
 }
 
 impl Play {
     fn new() -> Self {
-        Self { home: Dispatch::new("home-1".parse().unwrap()), now_ms: 0, names: Vec::new(), out: String::new() }
+        let (home, mains) = (Dispatch::new("home-1".parse().unwrap()), MainsRules::default());
+        Self { home, now_ms: 0, mains, names: Vec::new(), out: String::new() }
     }
 
     fn at(&mut self, secs: i64) -> &mut Self {
@@ -119,7 +121,8 @@ impl Play {
             hash: Hash32::ZERO,
         };
         let age_ms = age_secs.map(|age| age * 1000);
-        self.input(told, Input::Record(Arrival { record: Arc::new(record), age_ms, settled: false }))
+        let arrival = Arrival { record: Arc::new(record), age_ms, settled: false, mains: self.mains };
+        self.input(told, Input::Record(arrival))
     }
 
     fn trigger(&mut self, seq: u64, kind: TriggerKind, reason: Reason, follows: Option<u64>) -> &mut Self {
@@ -855,6 +858,34 @@ fn presses_that_go_on_from_nothing_leave_nothing_to_remember() {
 }
 
 #[test]
+fn a_mains_loss_is_held_by_the_rules_it_was_told_under() {
+    let supply = |present| Body::Mains(MainsSupply { device: "ups".into(), key: "mains".into(), present });
+    let mut play = Play::new();
+    play.mains = MainsRules { held_ms: 600_000, long_ms: 3 * 3_600_000 };
+    play.record("mains lost a minute ago", 1, Some(60), supply(false));
+    // A centre that is configured anew in between holds the loss as it began.
+    play.mains = MainsRules::default();
+    play.record("still lost", 2, Some(0), supply(false));
+    play.at(539).input("not yet", Input::Deadline).at(540).input("held", Input::Deadline);
+    play.at(10_739).input("not yet", Input::Deadline).at(10_740).input("long", Input::Deadline);
+    assert_eq!(play.home.next_deadline(), None);
+    play.tells(expect![[r#"
+        0s mains lost a minute ago
+        0s still lost
+        539s not yet
+        540s held
+            A timeline Centre opened Technical MainsLost (600s ago)
+            A v1 open P3 stage Received presses 1 owner -
+            feed workorder.opened
+        10739s not yet
+        10740s long
+            A timeline Centre joined Technical MainsLostLong (10800s ago)
+            A v2 open P3 stage Received presses 2 owner -
+            feed workorder.updated
+    "#]]);
+}
+
+#[test]
 fn a_settled_order_is_never_opened_again_under_its_identity() {
     let mut play = Play::new();
     let settled = |seq, body| Arrival {
@@ -869,6 +900,7 @@ fn a_settled_order_is_never_opened_again_under_its_identity() {
         }),
         age_ms: None,
         settled: true,
+        mains: MainsRules::default(),
     };
     let trigger = |follows| {
         Body::Trigger(Trigger {
@@ -932,7 +964,9 @@ fn a_delivery_said_again_to_a_gateway_that_forgot_it_rings_again_and_counts_once
             prev: Hash32::ZERO,
             hash: Hash32::ZERO,
         };
-        play.input(told, Input::Record(Arrival { record: Arc::new(record), age_ms: Some(0), settled: false }));
+        let arrival =
+            Arrival { record: Arc::new(record), age_ms: Some(0), settled: false, mains: MainsRules::default() };
+        play.input(told, Input::Record(arrival));
     };
     said("pressed", 1, 5);
     said("said again to the same run, which knows what it does", 1, 6);

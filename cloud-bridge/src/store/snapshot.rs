@@ -14,14 +14,15 @@ use super::StoreError;
 use crate::centre::chain::{Chain, Newest, Run};
 use crate::dispatch::work_order::Presence;
 use crate::dispatch::{
-    Alarm, CloseCode, Closing, Dispatch, LifeState, Lifecycle, MainsLoss, Outcome, Said, Silence, WorkOrder,
+    Alarm, CloseCode, Closing, Dispatch, LifeState, Lifecycle, MainsLoss, MainsRules, Outcome, Said, Silence, WorkOrder,
 };
 
 /// The newest version of an order's form.
 const ORDER_VERSION: u8 = 1;
 
-/// The newest version of a home's form: 2 knows its mains and its silence, 3 the deliveries that raised something.
-const HOME_VERSION: u8 = 3;
+/// The newest version of a home's form: 2 knows its mains and its silence, 3 the deliveries that raised something,
+/// 4 the rules of its mains loss.
+const HOME_VERSION: u8 = 4;
 
 /// The newest version of a chain's form.
 const CHAIN_VERSION: u8 = 1;
@@ -65,8 +66,21 @@ struct MainsSnapshot {
     record: LocalKey,
     device: String,
     since_ms: i64,
+    /// Before version 4 the times were fixed, as they are by default.
+    #[serde(default = "held_before_4")]
+    held_ms: i64,
+    #[serde(default = "long_before_4")]
+    long_ms: i64,
     order: Option<WorkOrderId>,
     long: bool,
+}
+
+fn held_before_4() -> i64 {
+    MainsRules::default().held_ms
+}
+
+fn long_before_4() -> i64 {
+    MainsRules::default().long_ms
 }
 
 #[derive(Serialize, Deserialize)]
@@ -161,8 +175,8 @@ pub fn write_home(home: &Dispatch) -> Result<String, StoreError> {
         orders: orders.values().map(order_out).collect(),
         lifecycles: lifecycles.iter().map(life_out).collect(),
         mains: mains.clone().map(|loss| {
-            let MainsLoss { record, device, since_ms, order, long } = loss;
-            MainsSnapshot { record, device, since_ms, order, long }
+            let MainsLoss { record, device, since_ms, rules: MainsRules { held_ms, long_ms }, order, long } = loss;
+            MainsSnapshot { record, device, since_ms, held_ms, long_ms, order, long }
         }),
         silence: silence.clone().map(|silence| {
             let Silence { since_ms, order_after_ms, order } = silence;
@@ -195,8 +209,8 @@ pub fn read_home(text: &str) -> Result<Dispatch, StoreError> {
     }
     let lifecycles = snapshot.lifecycles.into_iter().map(life_in).collect();
     let mains = snapshot.mains.map(|loss| {
-        let MainsSnapshot { record, device, since_ms, order, long } = loss;
-        MainsLoss { record, device, since_ms, order, long }
+        let MainsSnapshot { record, device, since_ms, held_ms, long_ms, order, long } = loss;
+        MainsLoss { record, device, since_ms, rules: MainsRules { held_ms, long_ms }, order, long }
     });
     let silence = snapshot.silence.map(|silence| {
         let SilenceSnapshot { since_ms, order_after_ms, order } = silence;

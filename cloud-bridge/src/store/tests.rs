@@ -8,7 +8,7 @@ use super::rows::rfc3339;
 use super::sqlite::SqliteStore;
 use super::*;
 use crate::centre::chain::{Chain, Newest, Run};
-use crate::dispatch::{Act, Arrival, Command, Effect, Input, Operator};
+use crate::dispatch::{Act, Arrival, Command, Effect, Input, MainsLoss, MainsRules, Operator};
 use crate::testing::Journal;
 
 /// A home in which something of everything has happened, with the orders it opened.
@@ -26,8 +26,9 @@ fn lived_in() -> (Dispatch, Vec<WorkOrder>, Vec<VisitRow>) {
             }
         }
     };
+    let mains = MainsRules::default();
     let arrives =
-        |record: Record| Input::Record(Arrival { record: record.into(), age_ms: Some(500_000), settled: false });
+        |record: Record| Input::Record(Arrival { record: record.into(), age_ms: Some(500_000), settled: false, mains });
     let asks = |order: &WorkOrderId, act| {
         let by = Operator { name: "wang".into(), supervisor: false };
         Input::Command(Command { order: order.clone(), by, ver: None, act })
@@ -258,4 +259,26 @@ fn times_are_told_in_utc_with_milliseconds() {
     assert_eq!(rfc3339(1_795_359_845_123), "2026-11-22T15:04:05.123Z");
     assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
     assert_eq!(rfc3339(i64::MAX), "9223372036854775807ms");
+}
+
+#[test]
+fn a_mains_loss_of_an_older_centre_keeps_the_times_that_it_had_then() {
+    let (mut home, ..) = lived_in();
+    home.mains = Some(MainsLoss {
+        record: LocalKey { incarnation: Incarnation(1), seq: 1 },
+        device: "ups".into(),
+        since_ms: 5,
+        rules: MainsRules { held_ms: 300_000, long_ms: 3 * 3_600_000 },
+        order: None,
+        long: false,
+    });
+    let newer = snapshot::write_home(&home).unwrap();
+    assert_eq!(snapshot::read_home(&newer).unwrap(), home);
+    let mut older: serde_json::Value = serde_json::from_str(&newer).unwrap();
+    older["v"] = 3.into();
+    let loss = older["mains"].as_object_mut().unwrap();
+    assert_eq!((loss.remove("held_ms"), loss.remove("long_ms")), (Some(300_000.into()), Some(10_800_000.into())));
+    let mut expected = home;
+    expected.mains.as_mut().unwrap().rules = MainsRules::default();
+    assert_eq!(snapshot::read_home(&older.to_string()).unwrap(), expected);
 }

@@ -1,5 +1,6 @@
 //! One home on a recorded disk, with a real centre behind a recorder: what a workload plays on.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,8 +26,8 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The SOS button.
 pub const BUTTON: &str = "sos bedside";
 
-/// Devices whose states change all the time.
-const MOTIONS: [&str; 4] = ["hall motion", "bedroom motion", "kitchen motion", "living motion"];
+/// Devices whose states change all the time: so many that none comes to the end of what one device may make.
+const MOTION_SENSORS: usize = 55;
 
 /// The file that fills the disk.
 const BALLAST: &str = "ballast";
@@ -132,6 +133,21 @@ impl Stage {
         telemetry(&self.setup, changes)
     }
 
+    /// Numbers of the journal's segments, rising.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn segments(&self) -> anyhow::Result<BTreeSet<u64>> {
+        let dir = self.setup.gateway_data().join("journal");
+        let mut numbers = BTreeSet::new();
+        for entry in std::fs::read_dir(&dir).with_context(|| format!("cannot list {}", dir.display()))? {
+            let name = entry?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix("segment-")?.strip_suffix(".journal"));
+            numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
+        }
+        Ok(numbers)
+    }
+
     /// Fills the disk to the last block.
     ///
     /// # Errors
@@ -218,8 +234,8 @@ pub fn telemetry(setup: &Setup, changes: usize) -> JoinHandle<Result<(), Failed>
     tokio::spawn(async move {
         let mut bridge = MqttClient::connect(port, BRIDGE, Some(&sign_in?)).await?;
         for index in 0..changes {
-            let device = MOTIONS[index % MOTIONS.len()];
-            let motion = payload::motion(device, (index / MOTIONS.len()).is_multiple_of(2));
+            let device = format!("motion {}", index % MOTION_SENSORS);
+            let motion = payload::motion(&device, (index / MOTION_SENSORS).is_multiple_of(2));
             bridge.publish(&motion.topic, &motion.payload).await?;
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 use super::block_log::{BlockLog, Note, Recording};
 use super::disk::Disk;
@@ -204,6 +204,7 @@ async fn play(workload: Workload, stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 async fn roll_and_retire(stage: &mut Stage) -> anyhow::Result<()> {
+    let before = stage.segments()?;
     began(stage, "rolls with the centre there");
     for _ in 0..4 {
         let motion = stage.telemetry(SEGMENT_RECORDS);
@@ -213,6 +214,8 @@ async fn roll_and_retire(stage: &mut Stage) -> anyhow::Result<()> {
         ended(motion).await?;
     }
     stage.until_delivered().await?;
+    let delivered = stage.segments()?;
+    ensure!(delivered.last() > before.last() && delivered.first() > before.first(), "nothing was rolled and retired");
     // More than is retained, so that undelivered segments are the oldest that there are.
     began(stage, "rolls with the centre away");
     stage.recorder.set_away(true);
@@ -222,6 +225,8 @@ async fn roll_and_retire(stage: &mut Stage) -> anyhow::Result<()> {
         stage.press_many(1).await?;
         ended(motion).await?;
     }
+    let kept = stage.segments()?.difference(&delivered).count();
+    ensure!(kept > RETAINED_SEGMENTS, "{kept} undelivered segments are no more than is retained");
     began(stage, "the centre back");
     stage.recorder.set_away(false);
     stage.until_delivered().await?;
