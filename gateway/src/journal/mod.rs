@@ -11,6 +11,7 @@ mod format;
 mod recovery;
 mod reserve;
 mod retirement;
+mod rewrite;
 mod scan;
 pub mod sim_storage;
 pub mod storage;
@@ -39,9 +40,6 @@ pub use verify::{Dump, Position, VerifyReport, dump, verify};
 
 /// Most bytes of records that one [`Journal::read`] gives, unless the first alone is longer.
 pub const READ_BYTES_MAX: u64 = 1024 * 1024;
-
-/// A segment is written over in pieces of this length.
-const PIECE_BYTES: usize = 64 * 1024;
 
 /// How large a journal gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,23 +212,6 @@ impl<S: Storage> Journal<S> {
             Tail::Closed => self.begin_segment(None),
             Tail::Doubtful => self.cut().or_else(|error| self.begin_segment(None).map_err(|_| error)),
         }
-    }
-
-    /// Where it may stand in memory only, writes the active segment over with itself: a sync that failed may
-    /// have dropped any of it, and no later sync says so. Where it fails nothing is begun: a new segment would leave this one as it is.
-    fn write_over(&mut self) -> Result<(), JournalError> {
-        let Some(segment) = self.segments.last().filter(|_| self.unsynced) else { return Ok(()) };
-        let mut bytes = vec![0; PIECE_BYTES];
-        for offset in (0..segment.bytes).step_by(PIECE_BYTES) {
-            let piece = (segment.bytes - offset).min(PIECE_BYTES as u64) as usize;
-            // What cannot be read is no memory of a killed run.
-            let Ok(got) = self.storage.read_at(&self.active, offset, &mut bytes[..piece]) else { continue };
-            let written = self.storage.overwrite(&self.active, offset, &bytes[..got]);
-            written.map_err(|source| JournalError::io("write over", &*self.active, source))?;
-        }
-        self.storage.sync(&self.active).map_err(|source| JournalError::io("sync", &*self.active, source))?;
-        self.unsynced = false;
-        Ok(())
     }
 
     /// Cuts the active segment to its good length. The sync is needed also where nothing is cut: what

@@ -68,7 +68,7 @@ pub(super) fn open<S: Storage>(
 ) -> Result<(Journal<S>, Recovery), JournalError> {
     let catalog = Catalog::read(&storage)?;
     let highest = catalog.highest();
-    let Catalog { mut segments, aside, debris, damage } = catalog;
+    let Catalog { mut segments, aside, debris, copies, damage } = catalog;
     if !segments.is_empty() && segments.iter().all(|segment| segment.refused) {
         let source = io::Error::other("the disk gives nothing of any segment");
         return Err(JournalError::io("read", segments.last().map(Segment::name).unwrap_or_default(), source));
@@ -106,6 +106,9 @@ pub(super) fn open<S: Storage>(
             true => storage.remove(&left.name()),
             false => storage.rename(&left.name(), &aside_name(left.number)),
         };
+    }
+    for left in copies {
+        let _ = storage.remove(&left);
     }
     let tail =
         if put_hopeless_aside(&mut storage, &mut segments, &end, &mut recovery) { Tail::Closed } else { end.tail };

@@ -112,6 +112,13 @@ impl SimStorage {
         }
     }
 
+    /// Makes the sector at this place of a file refuse to be written over; another file has other sectors.
+    pub fn spoil(&mut self, name: &str, at: usize) {
+        if let Ok(file) = self.disk().file(name) {
+            file.spoilt = Some(at);
+        }
+    }
+
     /// Lets `changes` more changing operations happen; the next one happens half and fails, and after it
     /// all fail, until the crash. `None` takes it back.
     pub fn halt_after(&mut self, changes: Option<u64>) {
@@ -210,7 +217,9 @@ impl Storage for SimStorage {
         if file.content.len() < from.saturating_add(bytes.len()) {
             return Err(ErrorKind::UnexpectedEof.into());
         }
+        let is_spoilt = file.spoilt.is_some_and(|at| (from..from + bytes.len()).contains(&at));
         match course {
+            Course::Whole if is_spoilt => return Err(broken()),
             Course::Not => return Err(broken()),
             Course::Half => {
                 file.overwrite(from, &bytes[..bytes.len() / 2]);

@@ -67,7 +67,7 @@ pub trait Storage: Send + 'static {
     /// When the disk refuses.
     fn sync_dir(&mut self) -> io::Result<()>;
 
-    /// Gives a file another name.
+    /// Gives a file another name, and with it the place of a file that had it.
     ///
     /// # Errors
     /// When the disk refuses.
@@ -254,6 +254,7 @@ impl Storage for FsStorage {
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         self.writable()?;
         self.forget(from);
+        self.forget(to);
         std::fs::rename(self.path(from), self.path(to))
     }
 

@@ -18,6 +18,8 @@ pub(super) struct FileBytes {
     pub cut: Vec<u8>,
     /// What a failed sync dropped: in `content`, but never on the disk.
     pub dropped: Vec<Range<usize>>,
+    /// A byte whose sector takes no writes any more.
+    pub spoilt: Option<usize>,
     /// Durable bytes that were written over since the last sync, newest last: where, and what stood there.
     pub covered: Vec<(usize, Vec<u8>)>,
     /// The same, where a failed sync dropped what was written: the disk has the old bytes for good.
