@@ -1,5 +1,9 @@
 //! Measures how soon the elder is told each stage after its cause: on the product's MQTT topic, at a
 //! lamp of the radio bridge, and by the voice's player; beside the MQTT hop and the disk of the same run.
+//!
+//! A stage's cause is what makes it true, as others see it: the press's PUBACK (its record is on disk), the feed's
+//! item (the centre's commit, before its receipt leaves), the desk's answer. How long the whole took from the act,
+//! disks included, stands beside.
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +13,7 @@ use std::time::{Duration, Instant};
 use ::gateway::reassure::device::DeviceKind;
 use anyhow::ensure;
 use clap::Parser;
-use protocol::feed::WorkOrderNotice;
+use protocol::feed::{OrderState, WorkOrderNotice};
 use protocol::stage::Stage;
 use protocol::topics;
 use protocol::visit::{Datum, Fix, Method, VisitAct};
@@ -37,9 +41,10 @@ const FLOOR_SYNCS: u32 = 4;
 /// The lamp that the radio bridge would set.
 const LAMP_DEVICE: &str = "bedroom lamp";
 
-/// Measures each stage from its cause to the elder: press → recorded, receipt → received, claim → taken,
-/// dispatch → coming, proven check-in → here, close → all is well. Ends by itself; exit 1 where a stage's
-/// p99 is later than 200 ms. A press and a command of the desk wait for a disk; what that disk needs stands beside.
+/// Measures each stage from its cause to the elder: record on disk → recorded, order at the centre → received,
+/// claim kept → taken, dispatch kept → coming, check-in at the centre → here, close kept → all is well. Ends by
+/// itself; exit 1 where a stage's p99 is later than 200 ms after its cause. Beside it the time from the act itself
+/// (the press, the desk's request), which waits for one or two disks, and what that disk needs.
 #[derive(Parser)]
 struct Arguments {
     /// How often the whole course is gone through.
@@ -65,6 +70,8 @@ struct Told {
     topic: Times,
     lamp: Times,
     voice: Times,
+    /// From the act to the topic.
+    act: Times,
 }
 
 /// Everybody who takes part.
@@ -78,8 +85,8 @@ struct Cast {
     spoken: PathBuf,
 }
 
-/// A stage's cause: when, and what had been heard by then.
-struct Cause {
+/// An act that a stage follows from: when, and what had been heard by then.
+struct Act {
     at: Instant,
     wall_ms: f64,
     panel: usize,
@@ -128,27 +135,30 @@ async fn measure(rounds: u32) -> anyhow::Result<()> {
 
 fn report(rounds: u32, stages: &[Told; 6], hop: &Times, disk: &Times) -> anyhow::Result<()> {
     let names = [
-        "press → recorded (on disk)",
-        "press → received (the centre's receipt)",
-        "claim → taken",
-        "dispatch → coming",
-        "check-in → here",
-        "close → all is well",
+        "press is on disk → recorded",
+        "order is at the centre → received",
+        "claim is kept → taken",
+        "dispatch is kept → coming",
+        "check-in is at the centre → here",
+        "close is kept → all is well",
     ];
     println!(
-        "\n{:<42} {:>17} {:>17} {:>17}",
-        "cause → stage, p50 / p99 ms", "MQTT topic", "bridge's lamp", "voice begins"
+        "\n{:<42} {:>17} {:>17} {:>17} {:>17}",
+        "cause → stage, p50 / p99 ms", "MQTT topic", "bridge's lamp", "voice begins", "act → MQTT topic"
     );
     let pair = |times: &Times| match times.0.len() {
         0 => "-".to_owned(),
         _ => format!("{:.1} / {:.1}", times.percentile(50), times.percentile(99)),
     };
     for (name, told) in names.iter().zip(stages) {
-        println!("{name:<42} {:>17} {:>17} {:>17}", pair(&told.topic), pair(&told.lamp), pair(&told.voice));
+        let [topic, lamp, voice, act] = [&told.topic, &told.lamp, &told.voice, &told.act].map(pair);
+        println!("{name:<42} {topic:>17} {lamp:>17} {voice:>17} {act:>17}");
     }
     println!("{:<42} {:>17}", "floor: MQTT QoS 1 telemetry → PUBACK", pair(hop));
     println!("{:<42} {:>17}", "floor: 300 bytes appended and synced", pair(disk));
-    println!("target: each within {TARGET_MS:.0} ms; \"-\": overtaken by the next stage before it was surely shown");
+    println!(
+        "target: each within {TARGET_MS:.0} ms of its cause; \"-\": overtaken by the next stage before it was surely shown"
+    );
     let percentiles = |times: &Times| match times.0.len() {
         0 => Value::Null,
         _ => json!({ "p50": times.percentile(50), "p99": times.percentile(99) }),
@@ -158,7 +168,7 @@ fn report(rounds: u32, stages: &[Told; 6], hop: &Times, disk: &Times) -> anyhow:
         .zip(stages)
         .map(|(name, told)| {
             json!({ "stage": name, "topic": percentiles(&told.topic), "lamp": percentiles(&told.lamp),
-                    "voice": percentiles(&told.voice) })
+                    "voice": percentiles(&told.voice), "from_act": percentiles(&told.act) })
         })
         .collect();
     println!(
@@ -203,34 +213,37 @@ async fn call(cast: &mut Cast, round: u32, stages: &mut [Told; 6], hop: &mut Tim
     hop.0.push(ms_between(from, to));
 
     let press = payload::sos_press("sos bedside");
-    let (cause, skip) = (cast.cause().await, cast.feed.count());
-    cast.checker.publish(&press.topic, &press.payload).await?;
-    let recorded = cast.panel_says(&cause, Stage::Recorded).await?;
-    stages[0].topic.0.push(recorded);
-    cast.told(&cause, Stage::Received, false, &mut stages[1]).await?;
+    let (act, skip) = (cast.act().await, cast.feed.count());
+    let (_, on_disk) = cast.checker.publish(&press.topic, &press.payload).await?;
+    let recorded = cast.panel_says(&act, Stage::Recorded).await?;
+    stages[0].topic.0.push(ms_between(on_disk, recorded));
+    stages[0].act.0.push(ms_between(act.at, recorded));
     let opened = cast.feed.wait("the order", skip, PATIENCE, |item| item.event.kind == "workorder.opened").await?;
+    cast.told(&act, opened.at, Stage::Received, false, &mut stages[1]).await?;
     let order: WorkOrderNotice = opened.order().ok_or("the item is not about a work order")?;
     let order = order.id.to_string();
 
-    let cause = cast.cause().await;
+    let act = cast.act().await;
     cast.desk.order(&order, "claim", &json!({})).await?;
-    cast.told(&cause, Stage::Taken, true, &mut stages[2]).await?;
-    let cause = cast.cause().await;
+    cast.told(&act, now(), Stage::Taken, true, &mut stages[2]).await?;
+    let act = cast.act().await;
     cast.desk.order(&order, "dispatch", &json!({ "responder": "cg-17" })).await?;
-    cast.told(&cause, Stage::Coming, true, &mut stages[3]).await?;
+    cast.told(&act, now(), Stage::Coming, true, &mut stages[3]).await?;
 
     let door = payload::door("front door", round.is_multiple_of(2));
     cast.checker.publish(&door.topic, &door.payload).await?;
-    let cause = cast.cause().await;
+    let (act, skip) = (cast.act().await, cast.feed.count());
     cast.visit(VisitAct::CheckIn).await?;
-    cast.told(&cause, Stage::Here, true, &mut stages[4]).await?;
+    let is_here = |order: WorkOrderNotice| order.state == OrderState::OnScene;
+    let here = cast.feed.wait("the check-in", skip, PATIENCE, |item| item.order().is_some_and(is_here)).await?;
+    cast.told(&act, here.at, Stage::Here, true, &mut stages[4]).await?;
     cast.visit(VisitAct::CheckOut).await?;
     // The caregiver has left: what is true then is that a person still has the call.
-    cast.panel_says(&cause, Stage::Taken).await?;
+    cast.panel_says(&act, Stage::Taken).await?;
 
-    let cause = cast.cause().await;
+    let act = cast.act().await;
     cast.desk.order(&order, "close", &json!({ "code": "real.medical", "outcome": "responder_visited" })).await?;
-    cast.told(&cause, Stage::Quiet, true, &mut stages[5]).await
+    cast.told(&act, now(), Stage::Quiet, true, &mut stages[5]).await
 }
 
 impl Cast {
@@ -239,10 +252,10 @@ impl Cast {
         text.lines().filter_map(|line| line.parse::<f64>().ok()).map(|ns| ns / 1e6).collect()
     }
 
-    /// The moment of a cause, once the outputs have done with the one before.
-    async fn cause(&self) -> Cause {
+    /// The moment of an act, once the outputs have done with the one before.
+    async fn act(&self) -> Act {
         tokio::time::sleep(SETTLED).await;
-        Cause {
+        Act {
             panel: self.panel.heard_count(),
             bridge: self.bridge.heard_count(),
             spoken: self.spoken().len(),
@@ -251,29 +264,32 @@ impl Cast {
         }
     }
 
-    async fn panel_says(&self, cause: &Cause, stage: Stage) -> Result<f64, Failed> {
+    async fn panel_says(&self, act: &Act, stage: Stage) -> Result<Instant, Failed> {
         let what = format!("the panel says {}", stage.word());
         let wanted = |heard: &tests::harness::mqtt::Heard| heard.field("stage").as_deref() == Some(stage.word());
-        let (_, heard) = self.panel.hear(&what, cause.panel, PATIENCE, wanted).await?;
-        Ok(ms_between(cause.at, heard.at))
+        let (_, heard) = self.panel.hear(&what, act.panel, PATIENCE, wanted).await?;
+        Ok(heard.at)
     }
 
-    /// Waits until every output has told a stage.
-    async fn told(&self, cause: &Cause, stage: Stage, alone: bool, told: &mut Told) -> Result<(), Failed> {
-        told.topic.0.push(self.panel_says(cause, stage).await?);
+    /// Waits until every output has told a stage that was made true at `cause`.
+    async fn told(&self, act: &Act, cause: Instant, stage: Stage, alone: bool, told: &mut Told) -> Result<(), Failed> {
+        let said = self.panel_says(act, stage).await?;
+        told.topic.0.push(ms_between(cause, said));
+        told.act.0.push(ms_between(act.at, said));
         let topic = format!("zigbee2mqtt/{LAMP_DEVICE}/set");
         let payload = DeviceKind::Lamp.payload(stage);
         let set = |heard: &tests::harness::mqtt::Heard| {
             heard.topic == topic && serde_json::from_slice::<Value>(&heard.payload).is_ok_and(|set| set == payload)
         };
         let what = format!("the lamp is set for {}", stage.word());
-        let (_, heard) = self.bridge.hear(&what, cause.bridge, PATIENCE, set).await?;
-        told.lamp.0.push(ms_between(cause.at, heard.at));
+        let (_, heard) = self.bridge.hear(&what, act.bridge, PATIENCE, set).await?;
+        told.lamp.0.push(ms_between(cause, heard.at));
         if alone {
             let began = until("the voice begins", PATIENCE, async || {
-                self.spoken().get(cause.spoken).copied().ok_or_else(|| "it is silent".to_owned())
+                self.spoken().get(act.spoken).copied().ok_or_else(|| "it is silent".to_owned())
             });
-            told.voice.0.push((began.await? - cause.wall_ms).max(0.0));
+            let cause_wall_ms = act.wall_ms + ms_between(act.at, cause);
+            told.voice.0.push((began.await? - cause_wall_ms).max(0.0));
         }
         Ok(())
     }
