@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::expectation::Expectation;
-use super::{Labels, Plan};
+use super::{EventsError, Expected, HomeLog, Labels, Plan};
 use crate::config::GatewayConfig;
 use crate::home::HomeRules;
 
@@ -33,6 +33,10 @@ pub struct Command {
     /// Where the plot is written, SVG.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
+    /// Lines home,from,until,expected with `call` or `no-call`: exit 1 when a home, as configured, does otherwise
+    /// within one of these times. A wrong alarm goes in here as `no-call`.
+    #[arg(long, value_name = "FILE")]
+    expect: Option<PathBuf>,
     /// Exit 1 when a home, as configured, has more calls in 30 days than this.
     #[arg(long, value_name = "CALLS", value_parser = not_negative)]
     expect_calls_a_month: Option<f64>,
@@ -63,8 +67,15 @@ impl Command {
                 None => return Ok(bad_config),
             },
         };
-        let logs = super::read_events(&bytes(&self.events)?, rules.utc_offset_minutes)?;
-        let labels = self.labels.as_deref().map(|path| labels(path, rules.utc_offset_minutes)).transpose()?;
+        let (logs, labels) = read_files(&self.events, self.labels.as_deref(), rules.utc_offset_minutes)?;
+        let expected = match &self.expect {
+            None => Vec::new(),
+            Some(path) => named(path, |text| super::read_expected(text, rules.utc_offset_minutes))?,
+        };
+        let unknown = |expected: &&Expected| logs.iter().all(|log| log.home != expected.home());
+        if let Some(expected) = expected.iter().find(unknown) {
+            anyhow::bail!("no home `{}` in the recording, of which something is expected", expected.home());
+        }
         if let Some(home) = self.home.as_deref().filter(|home| logs.iter().all(|log| log.home != *home)) {
             let homes: Vec<_> = logs.iter().map(|log| log.home.as_str()).collect();
             anyhow::bail!("no home `{home}` in the recording; it has {}", homes.join(", "));
@@ -81,12 +92,28 @@ impl Command {
         }
         let expectation =
             Expectation { calls_a_month: self.expect_calls_a_month, median_hours: self.expect_median_hours };
-        let missed: Vec<String> = results.iter().flat_map(|result| expectation.missed_by(result)).collect();
+        let bounds = results.iter().flat_map(|result| expectation.missed_by(result));
+        let times = expected.iter().filter_map(|expected| expected.missed_by(&results));
+        let missed: Vec<String> = bounds.chain(times).collect();
         for line in &missed {
             println!("{line}");
         }
         Ok(if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// Reads recorded days, `-` for standard input, and the labels beside them.
+///
+/// # Errors
+/// Says what cannot be read.
+pub fn read_files(
+    events: &Path,
+    labels: Option<&Path>,
+    utc_offset_minutes: i32,
+) -> anyhow::Result<(Vec<HomeLog>, Option<Labels>)> {
+    let logs = super::read_events(&bytes(events)?, utc_offset_minutes)?;
+    let labels = labels.map(|path| named(path, |text| super::read_labels(text, utc_offset_minutes))).transpose()?;
+    Ok((logs, labels))
 }
 
 fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -98,8 +125,8 @@ fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-fn labels(path: &Path, utc_offset_minutes: i32) -> anyhow::Result<Labels> {
+fn named<T>(path: &Path, read: impl Fn(&str) -> Result<T, EventsError>) -> anyhow::Result<T> {
     let named = || format!("cannot read {}", path.display());
     let text = std::fs::read_to_string(path).with_context(named)?;
-    super::read_labels(&text, utc_offset_minutes).with_context(named)
+    read(&text).with_context(named)
 }

@@ -6,12 +6,14 @@
 //! call is measured. The table and the plot show the frontier: calls against delay, for each setting.
 
 use std::io::Write;
+use std::ops::Range;
 
 use crate::home::HomeRules;
 
 mod command;
 mod events;
 mod expectation;
+mod expected;
 mod labels;
 mod measure;
 mod plot;
@@ -20,9 +22,10 @@ mod report;
 mod roles;
 mod settings;
 
-pub use self::command::Command;
+pub use self::command::{Command, read_files};
 pub use self::events::{EventsError, HomeLog};
 pub use self::expectation::Expectation;
+pub use self::expected::Expected;
 pub use self::labels::Labels;
 pub use self::measure::Measured;
 pub use self::plot::svg;
@@ -35,6 +38,8 @@ pub struct HomeResult {
     pub home: String,
     /// Days that count.
     pub counted_days: i64,
+    /// The same, Unix milliseconds: from the first of them to the last event.
+    pub counted_ms: Range<i64>,
     /// A line for each device: what it was taken for and why.
     pub roles: Vec<String>,
     /// Setting by setting, in the order in which they were asked for.
@@ -70,6 +75,14 @@ pub fn read_labels(text: &str, utc_offset_minutes: i32) -> Result<Labels, Events
     labels::read(text, utc_offset_minutes)
 }
 
+/// Reads expectation lines `home,from,until,expected`, the last one `call` or `no-call`.
+///
+/// # Errors
+/// Says which line cannot be read.
+pub fn read_expected(text: &str, utc_offset_minutes: i32) -> Result<Vec<Expected>, EventsError> {
+    expected::read(text, utc_offset_minutes)
+}
+
 /// Runs every setting of the [`frontier`] over every home, telling `progress` one line for each.
 pub fn run(logs: &[HomeLog], plan: &Plan<'_>, progress: impl FnMut(&str)) -> Vec<HomeResult> {
     run_settings(logs, plan, frontier, progress)
@@ -95,7 +108,9 @@ pub fn run_settings(
             rows.push((setting, measured));
         }
         let counted_days = (log.days(rules.utc_offset_minutes) - plan.learning_days).max(0);
-        results.push(HomeResult { home: log.home.clone(), counted_days, roles, rows });
+        let end_ms = log.events.last().map_or(0, |event| event.wall_ms);
+        let counted_ms = log.counts_from_ms(plan.learning_days, rules.utc_offset_minutes)..end_ms;
+        results.push(HomeResult { home: log.home.clone(), counted_days, counted_ms, roles, rows });
     }
     results
 }

@@ -166,6 +166,41 @@ fn a_wrong_alarm_is_a_missed_expectation() {
 }
 
 #[test]
+fn a_wrong_alarm_that_is_written_down_is_the_homes_test_case() {
+    let gone =
+        |line: &&str| !line.contains("2024-01-12T1") && !line.contains("2024-01-12T2") && !line.contains("2024-01-13T");
+    let csv: String = three_weeks("Front door").lines().filter(gone).map(|line| format!("{line}\n")).collect();
+    let results = results(&csv);
+    let missed = |line: &str| {
+        let expected = read_expected(&format!("home,from,until,expected\n{line}\n"), 480).unwrap();
+        expected[0].missed_by(&results)
+    };
+    let span = "2024-01-12T12:00:00,2024-01-13T23:00:00";
+    let told = |what: &str| Some(format!("h: line 2, {}: {what}", span.replace(',', " to ")));
+    assert_eq!(missed(&format!("h,{span},call")), None);
+    assert_eq!(missed(&format!("h,{span},no-call")), told("no call was expected and 1 came"));
+    assert_eq!(missed("h,2024-01-15T00:00:00,2024-01-20T00:00:00,no-call"), None);
+    let none = missed("h,2024-01-15T00:00:00,2024-01-20T00:00:00,call").unwrap();
+    assert!(none.ends_with("a call was expected and none came"), "{none}");
+    let learning = missed("h,2024-01-03T00:00:00,2024-01-03T01:00:00,no-call").unwrap();
+    assert!(learning.ends_with("proves nothing: it is not within the days that count"), "{learning}");
+    assert_eq!(missed("another,2024-01-15T00:00:00,2024-01-20T00:00:00,call"), None);
+}
+
+#[test]
+fn an_expectation_that_cannot_be_read_says_where() {
+    let told =
+        |line: &str| read_expected(&format!("home,from,until,expected\n\n{line}\n"), 480).unwrap_err().to_string();
+    assert_eq!(
+        told("h,2024-01-15T00:00:00,2024-01-20T00:00:00"),
+        "line 3: 3 fields instead of 4: home,from,until,expected"
+    );
+    assert_eq!(told("h,2024-01-15T00:00:00,2024-01-20T00:00:00,quiet"), "line 3: `quiet` is neither call nor no-call");
+    assert!(told("h,2024-01-20T00:00:00,2024-01-15T00:00:00,call").contains("is before"));
+    assert!(told("h,yesterday,2024-01-15T00:00:00,call").starts_with("line 3: `yesterday` is no local time"));
+}
+
+#[test]
 fn days_that_prove_nothing_miss_every_expectation() {
     let rules = HomeRules::default();
     let logs = read_events(three_weeks("Front door").as_bytes(), rules.utc_offset_minutes).unwrap();

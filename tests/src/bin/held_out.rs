@@ -4,11 +4,10 @@
 //! constants are those that bring the others, on average, the least of calls a month against the target of one plus
 //! median hours against the target of five; on a tie those nearest to the shipped ones.
 
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use clap::Parser;
-use gateway::backtest::{self, Family, HomeResult, Labels, Measured, Plan, Setting};
+use gateway::backtest::{self, Family, HomeResult, Measured, Plan, Setting};
 use gateway::home::HomeRules;
 
 #[derive(Parser)]
@@ -75,17 +74,7 @@ fn chosen<'r>(homes: impl Iterator<Item = &'r HomeResult> + Clone, rows: usize) 
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let rules = HomeRules::default();
-    let mut bytes = Vec::new();
-    if cli.events.to_str() == Some("-") {
-        std::io::stdin().read_to_end(&mut bytes)?;
-    } else {
-        bytes = std::fs::read(&cli.events)?;
-    }
-    let logs = backtest::read_events(&bytes, rules.utc_offset_minutes)?;
-    let labels: Option<Labels> = match &cli.labels {
-        Some(path) => Some(backtest::read_labels(&std::fs::read_to_string(path)?, rules.utc_offset_minutes)?),
-        None => None,
-    };
+    let (logs, labels) = backtest::read_files(&cli.events, cli.labels.as_deref(), rules.utc_offset_minutes)?;
     let plan = Plan { rules: &rules, learning_days: i64::from(cli.learning_days), labels: labels.as_ref(), only: None };
     let results = backtest::run_settings(&logs, &plan, grid, |_| {});
     let rows = results.first().map_or(0, |result| result.rows.len());

@@ -1,0 +1,65 @@
+//! Times of a recording at which a call is expected, or expected not to come: a wrong alarm, written down once,
+//! is that home's test case from then on.
+
+use super::HomeResult;
+use super::events::{EventsError, fields, wall_ms};
+use super::settings::Family;
+
+/// One line of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    line: usize,
+    home: String,
+    from_ms: i64,
+    until_ms: i64,
+    /// As it was written.
+    span: String,
+    call: bool,
+}
+
+pub(super) fn read(text: &str, utc_offset_minutes: i32) -> Result<Vec<Expected>, EventsError> {
+    let mut all = Vec::new();
+    for (index, line) in text.lines().enumerate().skip(1).filter(|(_, line)| !line.trim().is_empty()) {
+        let bad = |why| EventsError::Line { line: index + 1, why };
+        let fields = fields(line).map_err(bad)?;
+        let [home, from, until, expected] = fields.as_slice() else {
+            return Err(bad(format!("{} fields instead of 4: home,from,until,expected", fields.len())));
+        };
+        let call = match expected.as_str() {
+            "call" => true,
+            "no-call" => false,
+            other => return Err(bad(format!("`{other}` is neither call nor no-call"))),
+        };
+        let from_ms = wall_ms(from, utc_offset_minutes).map_err(bad)?;
+        let until_ms = wall_ms(until, utc_offset_minutes).map_err(bad)?;
+        if until_ms < from_ms {
+            return Err(bad(format!("{until} is before {from}")));
+        }
+        let (home, span) = (home.clone(), format!("{from} to {until}"));
+        all.push(Expected { line: index + 1, home, from_ms, until_ms, span, call });
+    }
+    Ok(all)
+}
+
+impl Expected {
+    /// What is wrong with these results, as one line; none where they are as expected, or of other homes only.
+    pub fn missed_by(&self, results: &[HomeResult]) -> Option<String> {
+        let result = results.iter().find(|result| result.home == self.home)?;
+        let named = |what: &str| Some(format!("{}: line {}, {}: {what}", self.home, self.line, self.span));
+        let (_, measured) = result.rows.iter().find(|(setting, _)| setting.family == Family::Configured)?;
+        if self.from_ms < result.counted_ms.start || self.until_ms > result.counted_ms.end {
+            return named("proves nothing: it is not within the days that count");
+        }
+        let came = measured.calls.iter().filter(|call| (self.from_ms..=self.until_ms).contains(&call.wall_ms)).count();
+        match (self.call, came) {
+            (true, 0) => named("a call was expected and none came"),
+            (false, 1..) => named(&format!("no call was expected and {came} came")),
+            (true, 1..) | (false, 0) => None,
+        }
+    }
+
+    /// Its home.
+    pub fn home(&self) -> &str {
+        &self.home
+    }
+}
