@@ -76,11 +76,11 @@ struct MainsSnapshot {
 }
 
 fn held_before_4() -> i64 {
-    MainsRules::default().held_ms
+    30 * 60_000
 }
 
 fn long_before_4() -> i64 {
-    MainsRules::default().long_ms
+    4 * 60 * 60_000
 }
 
 #[derive(Serialize, Deserialize)]

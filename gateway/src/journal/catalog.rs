@@ -9,7 +9,7 @@ const SUFFIX: &str = ".journal";
 /// Added to the name of a segment that is kept aside because it is damaged.
 const ASIDE: &str = ".damaged";
 /// Added to the name of a segment whose place it is to take.
-const COPY: &str = ".copy";
+const MOVED: &str = ".moved";
 
 /// One file of records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +43,8 @@ pub(super) fn aside_name(number: u64) -> String {
     format!("{PREFIX}{number:010}{SUFFIX}{ASIDE}")
 }
 
-pub(super) fn copy_name(name: &str) -> String {
-    format!("{name}{COPY}")
+pub(super) fn moved_name(name: &str) -> String {
+    format!("{name}{MOVED}")
 }
 
 pub(super) fn number_in(name: &str) -> Option<u64> {
@@ -61,7 +61,7 @@ pub(super) struct Catalog {
     /// Files that a failed attempt to begin a segment left: no other segment follows them.
     pub debris: Vec<Segment>,
     /// Files that were to take a segment's place and never did.
-    pub copies: Vec<String>,
+    pub moved: Vec<String>,
     pub damage: Vec<Damage>,
 }
 
@@ -79,8 +79,8 @@ impl Catalog {
                 catalog.segments.push(read_segment(storage, number, bytes)?);
             } else if let Some(number) = name.strip_suffix(ASIDE).and_then(number_in) {
                 catalog.aside.push(number);
-            } else if name.strip_suffix(COPY).and_then(number_in).is_some() {
-                catalog.copies.push(name);
+            } else if name.strip_suffix(MOVED).and_then(number_in).is_some() {
+                catalog.moved.push(name);
             }
         }
         catalog.aside.sort_unstable();

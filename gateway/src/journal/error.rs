@@ -72,4 +72,9 @@ impl JournalError {
     pub(super) fn io(action: &'static str, name: impl Into<String>, source: io::Error) -> Self {
         Self::Io { action, name: name.into(), source }
     }
+
+    /// Whether the disk has no space left.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+    }
 }

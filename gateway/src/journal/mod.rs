@@ -28,6 +28,7 @@ use protocol::record::Record;
 use catalog::{Segment, segment_name};
 use format::{Header, header_bytes, put_frame};
 use reserve::Reserve;
+use rewrite::Unsynced;
 use walk::{Step, Walk};
 
 pub use damage::Damage;
@@ -101,8 +102,8 @@ pub struct Journal<S: Storage> {
     /// Highest segment number ever used.
     highest: u64,
     tail: Tail,
-    /// What is good of the newest segment may stand in the memory of a killed run only.
-    unsynced: bool,
+    /// The newest segment, where it may stand in the memory of a killed run only.
+    unsynced: Option<Unsynced>,
     next_seq: u64,
     head_hash: Hash32,
     /// Wall clock of the last record made under a trusted one; 0 for none.

@@ -12,6 +12,7 @@ use protocol::record::{Body, MissingCause, MissingRecords, Record};
 
 use super::catalog::{Catalog, Segment, aside_name, read_checkpoint};
 use super::reserve::{DOUBTFUL_SEQS, Reserve};
+use super::rewrite::Unsynced;
 use super::storage::Storage;
 use super::walk::{Step, Walk};
 use super::{Damage, Journal, JournalError, JournalLimits, Tail};
@@ -68,7 +69,7 @@ pub(super) fn open<S: Storage>(
 ) -> Result<(Journal<S>, Recovery), JournalError> {
     let catalog = Catalog::read(&storage)?;
     let highest = catalog.highest();
-    let Catalog { mut segments, aside, debris, copies, damage } = catalog;
+    let Catalog { mut segments, aside, debris, moved, damage } = catalog;
     if !segments.is_empty() && segments.iter().all(|segment| segment.refused) {
         let source = io::Error::other("the disk gives nothing of any segment");
         return Err(JournalError::io("read", segments.last().map(Segment::name).unwrap_or_default(), source));
@@ -107,7 +108,7 @@ pub(super) fn open<S: Storage>(
             false => storage.rename(&left.name(), &aside_name(left.number)),
         };
     }
-    for left in copies {
+    for left in moved {
         let _ = storage.remove(&left);
     }
     let tail =
@@ -121,7 +122,7 @@ pub(super) fn open<S: Storage>(
         active: segments.last().map(Segment::name).unwrap_or_default(),
         highest,
         tail,
-        unsynced: false,
+        unsynced: None,
         next_seq: recovery.next_seq,
         head_hash: recovery.head_hash,
         wall_ms: recovery.wall_ms,
@@ -132,10 +133,12 @@ pub(super) fn open<S: Storage>(
         reserve,
     };
     let of_another_boot = |last: &Record| boot.is_some_and(|boot| last.at.boot != boot);
-    journal.unsynced = !recovery.records.last().is_some_and(of_another_boot);
+    if !journal.segments.is_empty() && !recovery.records.last().is_some_and(of_another_boot) {
+        journal.unsynced = Some(Unsynced::read(&journal.storage, &journal.active));
+    }
     recovery.reserve_held = journal.reserve.settle(&mut journal.storage).is_ok();
     recovery.unmended = journal.mend().err();
-    if journal.unsynced {
+    if journal.unsynced.is_some() {
         recovery.doubtful_from = journal.segments.last().and_then(|newest| end.begins.get(&newest.number)).copied();
     }
     if recovery.unmended.is_none() {

@@ -112,7 +112,7 @@ impl SimStorage {
         }
     }
 
-    /// Makes the sector at this place of a file refuse to be written over; another file has other sectors.
+    /// Makes the sector at this place of a file take no writes: a sync fails after each. Another file has others.
     pub fn spoil(&mut self, name: &str, at: usize) {
         if let Ok(file) = self.disk().file(name) {
             file.spoilt = Some(at);
@@ -217,9 +217,7 @@ impl Storage for SimStorage {
         if file.content.len() < from.saturating_add(bytes.len()) {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        let is_spoilt = file.spoilt.is_some_and(|at| (from..from + bytes.len()).contains(&at));
         match course {
-            Course::Whole if is_spoilt => return Err(broken()),
             Course::Not => return Err(broken()),
             Course::Half => {
                 file.overwrite(from, &bytes[..bytes.len() / 2]);
@@ -236,6 +234,10 @@ impl Storage for SimStorage {
         let halted = disk.halt_at.is_some();
         let file = disk.file(name)?;
         match course {
+            Course::Whole if file.meets_spoilt() => {
+                file.drop_overwrites();
+                Err(broken())
+            }
             Course::Whole => {
                 let fresh = file.content.len().saturating_sub(file.durable) as u64;
                 file.sync();

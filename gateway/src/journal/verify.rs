@@ -120,7 +120,7 @@ impl fmt::Display for VerifyReport {
 /// # Errors
 /// [`JournalError::Newer`], or [`JournalError::Io`] when the directory cannot be listed.
 pub fn verify<S: Storage>(storage: &S) -> Result<VerifyReport, JournalError> {
-    let Catalog { segments, aside, damage, debris: _, copies: _ } = Catalog::read(storage)?;
+    let Catalog { segments, aside, damage, debris: _, moved: _ } = Catalog::read(storage)?;
     let mut report = VerifyReport {
         segments: segments.len(),
         bytes: segments.iter().map(|segment| segment.bytes).sum(),

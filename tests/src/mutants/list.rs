@@ -94,6 +94,13 @@ pub const MUTANTS: &[Mutant] = &[
         caught_by: &[AcknowledgedIsSafe, LampNeverAhead, SyncedSurvives],
     },
     Mutant {
+        name: "a segment takes its new place before it is synced",
+        file: "gateway/src/journal/rewrite.rs",
+        old: "        self.storage.sync(moved).map_err(|source| JournalError::io(\"sync\", moved, source))?;\n",
+        new: "",
+        caught_by: &[SyncedSurvives, AcknowledgedIsSafe, LampNeverAhead, JournalVerifies],
+    },
+    Mutant {
         name: "records are written behind what a failed write left",
         file: "gateway/src/journal/mod.rs",
         old: "            Tail::Doubtful => self.cut().or_else(|error| self.begin_segment(None).map_err(|_| error)),",

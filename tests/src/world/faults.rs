@@ -242,6 +242,9 @@ impl World {
         match *row {
             Row::SyncFailed => {
                 *row = Row::Killed;
+                if self.dice.chance(50) {
+                    self.spoil_newest_segment(home);
+                }
                 return Death::Killed;
             }
             Row::Killed => *row = Row::None,

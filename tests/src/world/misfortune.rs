@@ -13,7 +13,8 @@ use super::network::PathState;
 use super::{Due, HOUR_MS, World};
 
 /// Things that go wrong one after the other, each harmless alone: a sync fails under a call, the gateway is killed
-/// before it can write once more, and the start after that, of the same boot, dies too.
+/// before it can write once more, and the start after that, of the same boot, dies too; half the time it finds a sector
+/// that takes no writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Row {
     /// Nothing of the kind.
@@ -67,6 +68,16 @@ impl World {
             }
         }
         self.agenda.put(self.now_ms + self.dice.between(0, 2_000), Due::Need { home });
+    }
+
+    /// The newest segment takes no writes any more at its beginning, which the next start of this boot writes over.
+    pub(super) fn spoil_newest_segment(&mut self, home: usize) {
+        let storage = &mut self.homes[home].storage;
+        let newest = storage.list().unwrap_or_default().into_iter().filter(|name| name.ends_with(".journal")).max();
+        if let Some(name) = newest {
+            self.transcript.story(self.now_ms, format_args!("home {home}: {name} cannot be written over"));
+            storage.spoil(&name, 0);
+        }
     }
 
     fn betray(&mut self, home: usize, what: &str, harm: impl FnOnce(&mut SimStorage, u64)) {

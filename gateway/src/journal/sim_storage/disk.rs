@@ -161,6 +161,12 @@ impl FileBytes {
         self.content[at..end].copy_from_slice(bytes);
     }
 
+    /// Whether what was written over since the last sync meets a sector that takes no writes.
+    pub fn meets_spoilt(&self) -> bool {
+        let meets = |at: usize| self.covered.iter().any(|(from, old)| (*from..from + old.len()).contains(&at));
+        self.spoilt.is_some_and(meets)
+    }
+
     /// A failed sync: what was written over is back when the power has been cut.
     pub fn drop_overwrites(&mut self) {
         self.uncovered.append(&mut self.covered);

@@ -37,6 +37,23 @@ fn appends_go_to_the_end_after_a_cut_and_after_another_file() {
 }
 
 #[test]
+fn what_takes_a_files_name_takes_its_appends_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut storage = FsStorage::open(dir.path()).unwrap();
+    storage.create("old").unwrap();
+    storage.append("old", b"12345").unwrap();
+    storage.overwrite("old", 0, b"x").unwrap();
+    storage.create("new").unwrap();
+    storage.append("new", b"abc").unwrap();
+    storage.sync("new").unwrap();
+    storage.rename("new", "old").unwrap();
+    storage.overwrite("old", 0, b"A").unwrap();
+    storage.append("old", b"d").unwrap();
+    storage.sync("old").unwrap();
+    assert_eq!(storage.read("old").unwrap(), b"Abcd");
+}
+
+#[test]
 fn nobody_else_may_read_the_files() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();

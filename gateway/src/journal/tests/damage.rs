@@ -194,7 +194,7 @@ fn a_record_that_stands_there_twice_counts_once() {
 fn foreign_files_are_left_alone() {
     let mut disk = SimStorage::new();
     let all = three_segments(&disk);
-    for name in ["lock", "segment-1.journal", "segment-x.journal", "reserve", "segment-0000000009.journal.tmp"] {
+    for name in ["lock", "segment-1.journal", "segment-x.journal", "reserve", "segment-0000000003.journal.copy"] {
         disk.put(name, b"not a segment".to_vec());
     }
     let recovery = check(&disk, &all, "foreign files");
