@@ -239,11 +239,9 @@ fn judge(workload: Workload, truth: &Truth, records: &[Record], outcome: &mut Ou
 
 /// Segments whose retirement the journal attests although the centre never had a record as late as their first.
 fn retired_undelivered(truth: &Truth, records: &[Record]) -> impl Iterator<Item = Violation> {
-    records.iter().filter_map(|record| match &record.body {
-        Body::SegmentRetired(retired) if retired.first_seq? > truth.arrived_through => {
-            Some(Violation::RetiredUndelivered(retired.segment))
-        }
-        _ => None,
+    records.iter().filter_map(|record| {
+        let Body::SegmentRetired(retired) = &record.body else { return None };
+        (retired.first_seq? > truth.arrived_through).then_some(Violation::RetiredUndelivered(retired.segment))
     })
 }
 
