@@ -33,7 +33,7 @@ pub struct Command {
     /// Where the plot is written, SVG.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
-    /// Lines home,from,until,expected with `call` or `no-call`: exit 1 when a home, as configured, does otherwise
+    /// A first line home,from,until,expected and below it such lines, the last field `call` or `no-call`: exit 1 when a home, as configured, does otherwise
     /// within one of these times. A wrong alarm goes in here as `no-call`.
     #[arg(long, value_name = "FILE")]
     expect: Option<PathBuf>,
@@ -74,11 +74,14 @@ impl Command {
         };
         let unknown = |expected: &&Expected| logs.iter().all(|log| log.home != expected.home());
         if let Some(expected) = expected.iter().find(unknown) {
-            anyhow::bail!("no home `{}` in the recording, of which something is expected", expected.home());
+            let (line, home) = (expected.line(), expected.home());
+            anyhow::bail!(
+                "line {line} of what is expected: no home `{home}` in the recording; it has {}",
+                names(&logs)
+            );
         }
         if let Some(home) = self.home.as_deref().filter(|home| logs.iter().all(|log| log.home != *home)) {
-            let homes: Vec<_> = logs.iter().map(|log| log.home.as_str()).collect();
-            anyhow::bail!("no home `{home}` in the recording; it has {}", homes.join(", "));
+            anyhow::bail!("no home `{home}` in the recording; it has {}", names(&logs));
         }
         let learning_days = i64::from(self.learning_days);
         let plan = Plan { rules: &rules, learning_days, labels: labels.as_ref(), only: self.home.as_deref() };
@@ -93,7 +96,7 @@ impl Command {
         let expectation =
             Expectation { calls_a_month: self.expect_calls_a_month, median_hours: self.expect_median_hours };
         let bounds = results.iter().flat_map(|result| expectation.missed_by(result));
-        let times = expected.iter().filter_map(|expected| expected.missed_by(&results));
+        let times = expected.iter().filter_map(|expected| expected.missed_by(&results, rules.utc_offset_minutes));
         let missed: Vec<String> = bounds.chain(times).collect();
         for line in &missed {
             println!("{line}");
@@ -114,6 +117,10 @@ pub fn read_files(
     let logs = super::read_events(&bytes(events)?, utc_offset_minutes)?;
     let labels = labels.map(|path| named(path, |text| super::read_labels(text, utc_offset_minutes))).transpose()?;
     Ok((logs, labels))
+}
+
+fn names(logs: &[HomeLog]) -> String {
+    logs.iter().map(|log| log.home.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {

@@ -178,7 +178,12 @@ impl Homes {
 
 /// Unix milliseconds of a local time.
 pub(super) fn wall_ms(time: &str, utc_offset_minutes: i32) -> Result<i64, String> {
-    let local: DateTime = time.parse().map_err(|_| format!("`{time}` is no local time such as 2008-02-25T00:20:14"))?;
+    let wrong = || format!("`{time}` is no local time such as 2008-02-25T00:20:14");
+    // Jiff reads past an offset, and the moment would be another one.
+    if time.len() > 10 && time.get(10..).is_some_and(|clock| clock.contains(['+', '-'])) {
+        return Err(wrong());
+    }
+    let local: DateTime = time.parse().map_err(|_| wrong())?;
     let seconds = local.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0)).as_secs();
     Ok(seconds * 1_000 - i64::from(utc_offset_minutes) * 60_000)
 }

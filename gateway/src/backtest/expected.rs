@@ -3,7 +3,11 @@
 
 use super::HomeResult;
 use super::events::{EventsError, fields, wall_ms};
+use super::report::moment;
 use super::settings::Family;
+
+/// The file's first line.
+const HEAD: &str = "home,from,until,expected";
 
 /// One line of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +22,16 @@ pub struct Expected {
 }
 
 pub(super) fn read(text: &str, utc_offset_minutes: i32) -> Result<Vec<Expected>, EventsError> {
+    let head = text.lines().next().unwrap_or_default().trim();
+    if head != HEAD {
+        return Err(EventsError::Line { line: 1, why: format!("`{head}` stands where `{HEAD}` must") });
+    }
     let mut all = Vec::new();
     for (index, line) in text.lines().enumerate().skip(1).filter(|(_, line)| !line.trim().is_empty()) {
         let bad = |why| EventsError::Line { line: index + 1, why };
         let fields = fields(line).map_err(bad)?;
         let [home, from, until, expected] = fields.as_slice() else {
-            return Err(bad(format!("{} fields instead of 4: home,from,until,expected", fields.len())));
+            return Err(bad(format!("{} fields instead of 4: {HEAD}", fields.len())));
         };
         let call = match expected.as_str() {
             "call" => true,
@@ -38,17 +46,22 @@ pub(super) fn read(text: &str, utc_offset_minutes: i32) -> Result<Vec<Expected>,
         let (home, span) = (home.clone(), format!("{from} to {until}"));
         all.push(Expected { line: index + 1, home, from_ms, until_ms, span, call });
     }
+    if all.is_empty() {
+        return Err(EventsError::Line { line: 2, why: "nothing is expected".to_owned() });
+    }
     Ok(all)
 }
 
 impl Expected {
     /// What is wrong with these results, as one line; none where they are as expected, or of other homes only.
-    pub fn missed_by(&self, results: &[HomeResult]) -> Option<String> {
+    pub fn missed_by(&self, results: &[HomeResult], utc_offset_minutes: i32) -> Option<String> {
         let result = results.iter().find(|result| result.home == self.home)?;
         let named = |what: &str| Some(format!("{}: line {}, {}: {what}", self.home, self.line, self.span));
         let (_, measured) = result.rows.iter().find(|(setting, _)| setting.family == Family::Configured)?;
         if self.from_ms < result.counted_ms.start || self.until_ms > result.counted_ms.end {
-            return named("proves nothing: it is not within the days that count");
+            let [start, end] =
+                [result.counted_ms.start, result.counted_ms.end].map(|wall_ms| moment(wall_ms, utc_offset_minutes));
+            return named(&format!("proves nothing: it is not within {start} to {end}, which count"));
         }
         let came = measured.calls.iter().filter(|call| (self.from_ms..=self.until_ms).contains(&call.wall_ms)).count();
         match (self.call, came) {
@@ -61,5 +74,10 @@ impl Expected {
     /// Its home.
     pub fn home(&self) -> &str {
         &self.home
+    }
+
+    /// Where it stands in its file, from 1.
+    pub fn line(&self) -> usize {
+        self.line
     }
 }

@@ -106,11 +106,9 @@ fn calls(to: &mut impl Write, result: &HomeResult, plan: &Plan<'_>) -> io::Resul
     };
     writeln!(to, "{}, as configured: {} call(s)", result.home, measured.calls.len())?;
     for call in measured.calls.iter().take(CALLS_MAX) {
-        let local = LocalTime::of_wall(call.wall_ms, plan.rules.utc_offset_minutes);
-        let date = date(local.day);
+        let at = moment(call.wall_ms, plan.rules.utc_offset_minutes);
         let out = if call.labelled_out { ", labelled out" } else { "" };
-        let (hour, minute) = (local.minute / 60, local.minute % 60);
-        writeln!(to, "  {date} {hour:02}:{minute:02} {}{out}", reason(call.reason))?;
+        writeln!(to, "  {at} {}{out}", reason(call.reason))?;
     }
     if let Some(more) = measured.calls.len().checked_sub(CALLS_MAX).filter(|more| *more > 0) {
         writeln!(to, "  and {more} more")?;
@@ -123,6 +121,12 @@ fn reason(reason: protocol::trigger::Reason) -> String {
         .ok()
         .and_then(|value| value.as_str().map(|text| text.replace('_', " ")))
         .unwrap_or_default()
+}
+
+/// A local date and time, to the minute.
+pub(super) fn moment(wall_ms: i64, utc_offset_minutes: i32) -> String {
+    let local = LocalTime::of_wall(wall_ms, utc_offset_minutes);
+    format!("{} {:02}:{:02}", date(local.day), local.minute / 60, local.minute % 60)
 }
 
 fn date(day: i64) -> String {

@@ -173,7 +173,7 @@ fn a_wrong_alarm_that_is_written_down_is_the_homes_test_case() {
     let results = results(&csv);
     let missed = |line: &str| {
         let expected = read_expected(&format!("home,from,until,expected\n{line}\n"), 480).unwrap();
-        expected[0].missed_by(&results)
+        expected[0].missed_by(&results, 480)
     };
     let span = "2024-01-12T12:00:00,2024-01-13T23:00:00";
     let told = |what: &str| Some(format!("h: line 2, {}: {what}", span.replace(',', " to ")));
@@ -183,7 +183,7 @@ fn a_wrong_alarm_that_is_written_down_is_the_homes_test_case() {
     let none = missed("h,2024-01-15T00:00:00,2024-01-20T00:00:00,call").unwrap();
     assert!(none.ends_with("a call was expected and none came"), "{none}");
     let learning = missed("h,2024-01-03T00:00:00,2024-01-03T01:00:00,no-call").unwrap();
-    assert!(learning.ends_with("proves nothing: it is not within the days that count"), "{learning}");
+    assert!(learning.ends_with("it is not within 2024-01-08 00:00 to 2024-01-21 22:50, which count"), "{learning}");
     assert_eq!(missed("another,2024-01-15T00:00:00,2024-01-20T00:00:00,call"), None);
 }
 
@@ -198,6 +198,11 @@ fn an_expectation_that_cannot_be_read_says_where() {
     assert_eq!(told("h,2024-01-15T00:00:00,2024-01-20T00:00:00,quiet"), "line 3: `quiet` is neither call nor no-call");
     assert!(told("h,2024-01-20T00:00:00,2024-01-15T00:00:00,call").contains("is before"));
     assert!(told("h,yesterday,2024-01-15T00:00:00,call").starts_with("line 3: `yesterday` is no local time"));
+    assert!(told("h,2024-01-14T00:00:00+00:00,2024-01-15T00:00:00,call").contains("is no local time"));
+    let whole = |text: &str| read_expected(text, 480).unwrap_err().to_string();
+    let line = "h,2024-01-15T00:00:00,2024-01-20T00:00:00,call";
+    assert_eq!(whole(line), format!("line 1: `{line}` stands where `home,from,until,expected` must"));
+    assert_eq!(whole("home,from,until,expected\n\n"), "line 2: nothing is expected");
 }
 
 #[test]

@@ -92,6 +92,8 @@ pub(super) fn open<S: Storage>(
         only_reserved: Vec::new(),
     };
     let (reserve, reserved) = Reserve::open(&storage, limits.reserve_bytes)?;
+    // Before its records are: what the kernel forgets in between must be in here, not only in what is replayed.
+    let before = segments.last().map(|newest| (newest.name(), Unsynced::read(&storage, &newest.name())));
     let end = replay(&storage, &mut segments, base, &mut recovery)?;
     if reserve.is_doubtful {
         // What it may hold has numbers that no other record must get.
@@ -134,7 +136,11 @@ pub(super) fn open<S: Storage>(
     };
     let of_another_boot = |last: &Record| boot.is_some_and(|boot| last.at.boot != boot);
     if !journal.segments.is_empty() && !recovery.records.last().is_some_and(of_another_boot) {
-        journal.unsynced = Some(Unsynced::read(&journal.storage, &journal.active));
+        journal.unsynced = match before {
+            Some((name, read)) if name == journal.active => Some(read),
+            // The one before it is the newest now: what followed it is put aside.
+            Some(_) | None => Some(Unsynced::read(&journal.storage, &journal.active)),
+        };
     }
     recovery.reserve_held = journal.reserve.settle(&mut journal.storage).is_ok();
     recovery.unmended = journal.mend().err();

@@ -23,9 +23,10 @@ pub(super) struct Unsynced {
 }
 
 impl Unsynced {
-    /// Reads it; what cannot be read is left out.
+    /// Reads it; what cannot be read is left out, and all of it where its length is not known.
     pub(super) fn read(storage: &impl Storage, name: &str) -> Self {
-        let length = storage.size(name).ok().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+        let length = storage.size(name).ok().and_then(|length| usize::try_from(length).ok());
+        let Some(length) = length else { return Self { bytes: vec![0; 1], unread: vec![0] } };
         let (mut bytes, mut unread) = (vec![0; length], Vec::new());
         for at in (0..length).step_by(PIECE_BYTES) {
             let end = length.min(at + PIECE_BYTES);

@@ -235,7 +235,7 @@ impl Storage for SimStorage {
         let file = disk.file(name)?;
         match course {
             Course::Whole if file.meets_spoilt() => {
-                file.drop_overwrites();
+                file.drop_unsynced();
                 Err(broken())
             }
             Course::Whole => {
@@ -246,12 +246,8 @@ impl Storage for SimStorage {
             }
             Course::Half => Err(broken()),
             Course::Not => {
-                let lost = file.durable..file.content.len();
                 if !halted {
-                    file.drop_overwrites();
-                    if !lost.is_empty() {
-                        file.dropped.push(lost);
-                    }
+                    file.drop_unsynced();
                 }
                 Err(broken())
             }

@@ -2,8 +2,8 @@
 //! lamp of the radio bridge, and by the voice's player; beside the MQTT hop and the disk of the same run.
 //!
 //! A stage's cause is what makes it true, as others see it: the press's PUBACK (its record is on disk), the feed's
-//! item (the centre's commit, before its receipt leaves), the desk's answer. How long the whole took from the act,
-//! disks included, stands beside.
+//! item (the centre's commit, before its receipt leaves), the desk's answer, each when it has come here; a stage that
+//! is heard before that counts as told at once. How long the whole took from the act, disks included, stands beside.
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -43,7 +43,7 @@ const LAMP_DEVICE: &str = "bedroom lamp";
 
 /// Measures each stage from its cause to the elder: record on disk → recorded, order at the centre → received,
 /// claim kept → taken, dispatch kept → coming, check-in at the centre → here, close kept → all is well. Ends by
-/// itself; exit 1 where a stage's p99 is later than 200 ms after its cause. Beside it the time from the act itself
+/// itself; exit 1 where a p99 is later than 200 ms. Beside it, under the same bound, the time from the act itself
 /// (the press, the desk's request), which waits for one or two disks, and what that disk needs.
 #[derive(Parser)]
 struct Arguments {
@@ -157,7 +157,7 @@ fn report(rounds: u32, stages: &[Told; 6], hop: &Times, disk: &Times) -> anyhow:
     println!("{:<42} {:>17}", "floor: MQTT QoS 1 telemetry → PUBACK", pair(hop));
     println!("{:<42} {:>17}", "floor: 300 bytes appended and synced", pair(disk));
     println!(
-        "target: each within {TARGET_MS:.0} ms of its cause; \"-\": overtaken by the next stage before it was surely shown"
+        "target: each within {TARGET_MS:.0} ms, of the act too; \"-\": overtaken by the next stage before it was surely shown"
     );
     let percentiles = |times: &Times| match times.0.len() {
         0 => Value::Null,
@@ -175,7 +175,7 @@ fn report(rounds: u32, stages: &[Told; 6], hop: &Times, disk: &Times) -> anyhow:
         "\n{}",
         json!({ "rounds": rounds, "floor_mqtt_ms": percentiles(hop), "floor_disk_ms": percentiles(disk), "stages": rows })
     );
-    let late = stages.iter().flat_map(|told| [&told.topic, &told.lamp, &told.voice]);
+    let late = stages.iter().flat_map(|told| [&told.topic, &told.lamp, &told.voice, &told.act]);
     ensure!(late.map(|times| times.percentile(99)).all(|ms| ms <= TARGET_MS), "a stage is later than its target");
     Ok(())
 }

@@ -167,9 +167,13 @@ impl FileBytes {
         self.spoilt.is_some_and(meets)
     }
 
-    /// A failed sync: what was written over is back when the power has been cut.
-    pub fn drop_overwrites(&mut self) {
+    /// A failed sync: what was written over is back when the power has been cut, and what was appended is gone.
+    pub fn drop_unsynced(&mut self) {
         self.uncovered.append(&mut self.covered);
+        let lost = self.durable..self.content.len();
+        if !lost.is_empty() {
+            self.dropped.push(lost);
+        }
     }
 
     fn put_back(&mut self, covered: Vec<(usize, Vec<u8>)>, mut kept: impl FnMut() -> bool) {
