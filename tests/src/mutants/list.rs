@@ -33,8 +33,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "what a failed sync dropped is believed after a restart",
         file: "gateway/src/journal/recovery.rs",
-        old: "    journal.unsynced = !recovery.records.last().is_some_and(of_another_boot);",
-        new: "    journal.unsynced = false & recovery.records.last().is_some_and(of_another_boot);",
+        old: "    if !journal.segments.is_empty() && !recovery.records.last().is_some_and(of_another_boot) {",
+        new: "    if false & !recovery.records.last().is_some_and(of_another_boot) {",
         caught_by: &[SyncedSurvives, AcknowledgedIsSafe, JournalVerifies, LampNeverAhead],
     },
     Mutant {
