@@ -19,7 +19,7 @@ use tests::mutants::{MUTANTS, Mutant};
 #[command(name = "cargo mutants-of-the-product", about, long_about)]
 struct Cli {
     /// Worlds lived for each mutant at most.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 300)]
     seeds: u64,
     /// Longest life of all worlds of one mutant, seconds; a mutant that hangs has not been caught by name.
     #[arg(long, default_value_t = 300)]
