@@ -33,8 +33,8 @@ pub struct Command {
     /// Where the plot is written, SVG.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
-    /// A first line home,from,until,expected and below it such lines, the last field `call` or `no-call`: exit 1 when a home, as configured, does otherwise
-    /// within one of these times. A wrong alarm goes in here as `no-call`.
+    /// Lines home,from,until,expected below a head of these words, the last `call` or `no-call`: exit 1 when a home,
+    /// as configured, does otherwise within one of these times. A wrong alarm goes in here as `no-call`.
     #[arg(long, value_name = "FILE")]
     expect: Option<PathBuf>,
     /// Exit 1 when a home, as configured, has more calls in 30 days than this.

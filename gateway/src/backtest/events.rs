@@ -180,7 +180,7 @@ impl Homes {
 pub(super) fn wall_ms(time: &str, utc_offset_minutes: i32) -> Result<i64, String> {
     let wrong = || format!("`{time}` is no local time such as 2008-02-25T00:20:14");
     // Jiff reads past an offset, and the moment would be another one.
-    if time.len() > 10 && time.get(10..).is_some_and(|clock| clock.contains(['+', '-'])) {
+    if time.get(10..).is_some_and(|clock| clock.contains(['+', '-'])) {
         return Err(wrong());
     }
     let local: DateTime = time.parse().map_err(|_| wrong())?;
