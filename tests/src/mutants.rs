@@ -26,6 +26,11 @@ pub struct Mutant {
 }
 
 impl Mutant {
+    /// Whether an invariant that a world names is one of those that catch it.
+    pub fn is_caught_by(&self, named: &str) -> bool {
+        self.caught_by.iter().any(|by| format!("{by:?}") == named)
+    }
+
     /// The file's text with this mutant in it.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
-use super::visitor::{Visitor, in_a};
+use super::visitor::{Stop, Visitor, in_a};
 use crate::config::GatewayConfig;
 use crate::decode::{ListedDevice, Role, kind_words};
 
@@ -19,6 +19,8 @@ pub(super) async fn run(config: &GatewayConfig, secs: u64) -> anyhow::Result<Exi
     let mut visitor = Visitor::sign_in(config).await?;
     let response = format!("{base}/bridge/response/permit_join");
     visitor.subscribe(&[&response, &format!("{base}/bridge/event")]).await?;
+    // From before the network is open: whoever ends the tool finds it closed again.
+    let mut stop = Stop::watch()?;
     ask(&mut visitor, base, secs).await?;
     if secs == 0 {
         println!("入网已关闭。\nThe network is closed to new devices.");
@@ -32,7 +34,7 @@ pub(super) async fn run(config: &GatewayConfig, secs: u64) -> anyhow::Result<Exi
     loop {
         let heard = tokio::select! {
             heard = visitor.next(until) => heard?,
-            _ = tokio::signal::ctrl_c() => {
+            () = stop.wanted() => {
                 ask(&mut visitor, base, 0).await?;
                 println!("\n入网已关闭。\nThe network is closed to new devices.");
                 break;

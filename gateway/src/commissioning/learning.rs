@@ -9,7 +9,7 @@ use protocol::record::Stamp;
 use serde_json::Value;
 
 use super::codes::{Code, Codes, Count};
-use super::visitor::{CODE_TOPICS, Visitor, in_a};
+use super::visitor::{CODE_TOPICS, Stop, Visitor, in_a};
 use crate::config::GatewayConfig;
 use crate::decode::{Decoder, Heard};
 
@@ -20,6 +20,7 @@ const LINE_MS: u64 = 100;
 pub(super) async fn listen(config: &GatewayConfig, secs: u64, times: u32) -> anyhow::Result<ExitCode> {
     let mut visitor = Visitor::sign_in(config).await?;
     visitor.subscribe(&CODE_TOPICS).await?;
+    let mut stop = Stop::watch()?;
     println!("请在 {secs} 秒内多按几次要学习的按钮。\nPress the button to be learned a few times within {secs} s.");
     let start = in_a(Duration::ZERO);
     let until = start + Duration::from_secs(secs);
@@ -27,7 +28,7 @@ pub(super) async fn listen(config: &GatewayConfig, secs: u64, times: u32) -> any
     loop {
         let heard = tokio::select! {
             heard = visitor.next(until) => heard?,
-            _ = tokio::signal::ctrl_c() => None,
+            () = stop.wanted() => None,
         };
         let Some((topic, payload)) = heard else { break };
         learner.hear(&topic, &payload, start.elapsed().as_millis() as u64);

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use rumqttc::{
     AsyncClient, Event as Notice, EventLoop, MqttOptions, Packet, QoS, SubscribeFilter, SubscribeReasonCode,
 };
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::config::{GatewayConfig, IntakeConfig};
@@ -41,6 +42,36 @@ pub fn rights(token: &str, base: &str) -> ClientRights {
 #[expect(clippy::disallowed_methods, reason = "a tool waits for people and programs, not for the loop's clock")]
 pub fn in_a(span: Duration) -> Instant {
     Instant::now() + span
+}
+
+/// The installer's wish that a tool ends: Ctrl-C, or SIGTERM, or the terminal that is gone.
+///
+/// It is watched for as long as the tool works: a signal that comes between two waits is found by the next one.
+pub struct Stop([Signal; 3]);
+
+impl Stop {
+    /// Watches from now on.
+    ///
+    /// # Errors
+    /// When the system does not let signals be handled.
+    pub fn watch() -> anyhow::Result<Self> {
+        let watch = |kind| signal(kind).context("signals cannot be handled");
+        Ok(Self([
+            watch(SignalKind::interrupt())?,
+            watch(SignalKind::terminate())?,
+            watch(SignalKind::hangup())?,
+        ]))
+    }
+
+    /// Waits for it.
+    pub async fn wanted(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
 }
 
 /// A signed-in tool.

@@ -1,8 +1,10 @@
 //! `cargo mutants-of-the-product`: breaks a copy of the product in one place after the other and expects the
 //! seeded world to name the promise that no longer holds.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -13,8 +15,9 @@ use tests::mutants::copy::ProductCopy;
 use tests::mutants::{MUTANTS, Mutant};
 
 /// Copies the tree to `target/mutants/tree`, puts one mutant at a time into it, builds only what that
-/// changes and lives seeded worlds until one of them names the broken invariant. Exits with 1 when a
-/// mutant survives, is caught by another invariant than the one named for it, or no longer fits its file.
+/// changes and lives seeded worlds until one of them breaks an invariant named for that mutant. A world that
+/// breaks another one first is told and lived past. Exits with 1 when no named invariant speaks in any
+/// world, or a mutant no longer fits its file.
 #[derive(Parser)]
 #[command(name = "cargo mutants-of-the-product", about, long_about)]
 struct Cli {
@@ -42,26 +45,26 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     let bench = Bench::prepare()?;
     eprintln!("mutants: the product as it is…");
-    if let Life::Broke { invariant, seed } = bench.build_and_live(&cli)? {
+    bench.copy.build("tests", "sim")?;
+    if let Life::Broke { invariant, seed } = bench.live(0..cli.seeds, now() + Duration::from_secs(cli.secs_max))? {
         bail!("the product itself breaks {invariant} in seed {seed}; mend that first");
     }
     let mut survived = 0;
     println!("{:<76} {:<22} {:>6} {:>6}", "mutant", "caught by", "seed", "s");
     for mutant in chosen {
         let began = now();
-        let found = bench.try_mutant(mutant, &cli);
+        let (life, others) = bench.try_mutant(mutant, &cli)?;
         let secs = began.elapsed().as_secs();
-        let (verdict, seed, good) = match found? {
-            Life::Broke { invariant, seed } => {
-                let named = mutant.caught_by.iter().any(|by| format!("{by:?}") == invariant);
-                let verdict = if named { invariant } else { format!("{invariant}, NOT NAMED") };
-                (verdict, seed, named)
-            }
-            Life::Held => ("SURVIVED".to_owned(), String::new(), false),
-            Life::Hung => ("HUNG, unnamed".to_owned(), String::new(), false),
+        let (verdict, seed) = match &life {
+            Life::Broke { invariant, seed } => (invariant.as_str(), seed.to_string()),
+            Life::Held => ("SURVIVED", String::new()),
+            Life::Hung => ("HUNG", String::new()),
         };
-        survived += u32::from(!good);
+        survived += u32::from(!matches!(life, Life::Broke { .. }));
         println!("{:<76} {verdict:<22} {seed:>6} {secs:>6}", mutant.name);
+        for (other, worlds) in others {
+            println!("    lived past {worlds} world(s) that broke {other}, which is not named for it");
+        }
     }
     if survived > 0 {
         println!("{survived} not caught as named");
@@ -74,9 +77,12 @@ fn main() -> anyhow::Result<ExitCode> {
 /// What became of the worlds.
 enum Life {
     Held,
-    Broke { invariant: String, seed: String },
+    Broke { invariant: String, seed: u64 },
     Hung,
 }
+
+/// How many worlds broke each invariant that is not named for the mutant.
+type Others = BTreeMap<String, u32>;
 
 /// The copy that is broken and mended again.
 struct Bench {
@@ -90,28 +96,37 @@ impl Bench {
         Ok(Self { copy: ProductCopy::of(&root)?, root })
     }
 
-    fn try_mutant(&self, mutant: &Mutant, cli: &Cli) -> anyhow::Result<Life> {
+    fn try_mutant(&self, mutant: &Mutant, cli: &Cli) -> anyhow::Result<(Life, Others)> {
         let whole = fs::read_to_string(self.root.join(mutant.file)).with_context(|| mutant.file.to_owned())?;
         let broken = mutant.put_into(&whole).map_err(anyhow::Error::msg)?;
         self.copy.write(mutant.file, &broken)?;
-        let life = self.build_and_live(cli);
+        let found = self.copy.build("tests", "sim").and_then(|()| self.live_until_named(mutant, cli));
         self.copy.write(mutant.file, &whole)?;
-        life.with_context(|| format!("mutant `{}`", mutant.name))
+        found.with_context(|| format!("mutant `{}`", mutant.name))
     }
 
-    fn build_and_live(&self, cli: &Cli) -> anyhow::Result<Life> {
-        self.copy.build("tests", "sim")?;
-        self.live(cli)
+    fn live_until_named(&self, mutant: &Mutant, cli: &Cli) -> anyhow::Result<(Life, Others)> {
+        let until = now() + Duration::from_secs(cli.secs_max);
+        let (mut from, mut others) = (0, Others::new());
+        while from < cli.seeds {
+            match self.live(from..cli.seeds, until)? {
+                Life::Broke { invariant, seed } if !mutant.is_caught_by(&invariant) => {
+                    *others.entry(invariant).or_default() += 1;
+                    from = seed + 1;
+                }
+                life => return Ok((life, others)),
+            }
+        }
+        Ok((Life::Held, others))
     }
 
-    fn live(&self, cli: &Cli) -> anyhow::Result<Life> {
+    fn live(&self, seeds: Range<u64>, until: Instant) -> anyhow::Result<Life> {
         let mut world = Command::new(self.copy.program("sim"))
-            .args(["--seeds", &format!("0..{}", cli.seeds)])
+            .args(["--seeds", &format!("{}..{}", seeds.start, seeds.end)])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .context("the world does not start")?;
-        let until = now() + Duration::from_secs(cli.secs_max);
         let mut told = world.stdout.take().context("no output")?;
         let reader = std::thread::spawn(move || {
             let mut text = String::new();
@@ -131,7 +146,7 @@ impl Bench {
         Ok(match line {
             Some((seed, what)) => {
                 let invariant = what.split(' ').next().unwrap_or_default().to_owned();
-                Life::Broke { invariant, seed: seed.to_owned() }
+                Life::Broke { invariant, seed: seed.parse().context("the world names no seed")? }
             }
             None if text.contains("no violation") => Life::Held,
             None => bail!("the world ended without a verdict"),
