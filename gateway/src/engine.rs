@@ -135,8 +135,6 @@ impl Engine {
                 self.stopping = true;
                 let delivered = self.outbox.delivered();
                 self.record(now, None, Body::Delivered(delivered));
-                self.record(now, None, Body::Stopped);
-                self.pending_urgent = true;
             }
         }
         self.pump(now, commands);
@@ -299,7 +297,7 @@ impl Engine {
         }
         self.reserve_hangs(now, commands);
         self.ask_reserve(now, commands);
-        self.start_write(now_ms, commands);
+        self.start_write(now, commands);
         self.withhold_late(now, commands);
         let sent = self.stamp(now);
         for post in self.outbox.posts(now_ms) {

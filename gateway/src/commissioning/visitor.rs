@@ -56,11 +56,7 @@ impl Stop {
     /// When the system does not let signals be handled.
     pub fn watch() -> anyhow::Result<Self> {
         let watch = |kind| signal(kind).context("signals cannot be handled");
-        Ok(Self([
-            watch(SignalKind::interrupt())?,
-            watch(SignalKind::terminate())?,
-            watch(SignalKind::hangup())?,
-        ]))
+        Ok(Self([watch(SignalKind::interrupt())?, watch(SignalKind::terminate())?, watch(SignalKind::hangup())?]))
     }
 
     /// Waits for it.

@@ -275,6 +275,30 @@ fn stopping_writes_what_is_left_and_says_when() {
 }
 
 #[test]
+fn what_is_told_of_during_the_last_write_neither_holds_up_the_end_nor_stands_after_it() {
+    let mut rig = Rig::fresh();
+    let first = rig.engine.step(&rig.now, Completion::Stopping);
+    let wrote = |commands: &[Command]| {
+        let records = commands.iter().find_map(|command| match command {
+            Command::Write { records, .. } => Some(records.clone()),
+            _ => None,
+        });
+        records.expect("a write")
+    };
+    let last_write = wrote(&first);
+    assert_eq!(last_write.last().map(|record| &record.body), Some(&Body::Stopped));
+    // A lamp answers while the disk is at it: that is nothing urgent.
+    let told = rig.engine.step(&rig.now, Completion::Told { stage: Stage::Quiet, shown: true });
+    assert!(told.is_empty(), "{told:?}");
+    let through = last_write.last().map_or(0, |record| record.seq);
+    let more = rig.engine.step(&rig.now, Completion::Written { through, segment_bytes: 0 });
+    let bodies: Vec<_> = wrote(&more).iter().map(|record| record.body.clone()).collect();
+    assert!(matches!(bodies[..], [Body::Reassured(_), Body::Stopped]), "{bodies:?}");
+    assert!(!more.contains(&Command::Stop), "it left before that was written");
+    assert_eq!(rig.execute(more).last(), Some(&Command::Stop));
+}
+
+#[test]
 fn a_device_gone_mad_is_throttled_by_name_and_a_press_never_is() {
     let mut rig = Rig::fresh();
     let (moved, still) = (MOTION, &br#"{"occupancy":false}"#[..]);

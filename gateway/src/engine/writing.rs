@@ -1,5 +1,7 @@
 //! The way of records to the disk: one write at a time, and the truth when it fails or hangs.
 
+use protocol::record::Body;
+
 use super::checkpoint::Checkpoint;
 use super::{Command, Engine, Now, WRITE_RECORDS_MAX, Writing, is_emergency};
 
@@ -50,12 +52,18 @@ impl Engine {
         self.let_go_safe(commands);
     }
 
-    pub(super) fn start_write(&mut self, now_ms: u64, commands: &mut Vec<Command>) {
+    pub(super) fn start_write(&mut self, now: &Now, commands: &mut Vec<Command>) {
+        let now_ms = now.uptime_ms;
         if self.writing.is_some() || self.pending.is_empty() || now_ms < self.write_retry_ms {
             return;
         }
         let lingered = self.pending_since_ms.is_some_and(|since| now_ms >= since + self.limits.linger_ms);
-        if !self.pending_urgent && !lingered && self.pending.len() < WRITE_RECORDS_MAX / 2 {
+        if self.stopping {
+            // Whatever is still told of meanwhile waits for nobody, and stands before the end that the next start looks for.
+            if self.pending.back().is_some_and(|last| last.body != Body::Stopped) {
+                self.record(now, None, Body::Stopped);
+            }
+        } else if !self.pending_urgent && !lingered && self.pending.len() < WRITE_RECORDS_MAX / 2 {
             return;
         }
         let take = self.pending.len().min(WRITE_RECORDS_MAX);

@@ -217,11 +217,12 @@ fn report(cli: &Cli, tally: &Tally, seeds: u64, threads: usize, took: Duration, 
         cli.seeds.start, cli.seeds.end, cli.homes, cli.days, tally.home_days, tally.records, tally.steps
     );
     println!(
-        "{:.2} MB written to flash a home-day, in pages of 4 KiB; {} presses, {} work orders; {} gateway crashes, {} centre crashes, {} faults in all; {} presses said again after their call was closed",
+        "{:.2} MB written to flash a home-day, in pages of 4 KiB; {} presses, {} work orders; {} gateway crashes, {} stops, {} centre crashes, {} faults in all; {} presses said again after their call was closed",
         tally.worn as f64 / 1e6 / tally.home_days.max(1) as f64,
         tally.presses,
         tally.orders,
         tally.gateway_crashes,
+        tally.stops,
         tally.centre_crashes,
         tally.troubles,
         tally.recounted

@@ -4,7 +4,8 @@ use super::Mutant;
 use crate::world::watch::Invariant::{
     AcknowledgedIsSafe, CancelHolds, ComesToRest, FallReachesCentre, FeedIsDense, JoinedPressIsCounted,
     JournalVerifies, LampNeverAhead, LampTellsOpenCall, NewsReachesHome, OneHashPerIdentity, OpenedOnce,
-    OrderWithinLifecycle, PressCountsOnce, PressReachesCentre, ResolvedOnlyWhenClosed, StartupSucceeds, SyncedSurvives,
+    OrderWithinLifecycle, PressCountsOnce, PressReachesCentre, ResolvedOnlyWhenClosed, StartupSucceeds, StopsInOrder,
+    SyncedSurvives,
 };
 
 /// Every mutant.
@@ -134,6 +135,13 @@ pub const MUTANTS: &[Mutant] = &[
         old: "chain: ChainHead { incarnation, next_seq",
         new: "chain: ChainHead { incarnation: Incarnation(incarnation.0 & 1), next_seq",
         caught_by: &[OneHashPerIdentity, StartupSucceeds, SyncedSurvives, PressReachesCentre],
+    },
+    Mutant {
+        name: "what is told of during the last write holds up an orderly stop",
+        file: "gateway/src/engine/writing.rs",
+        old: "        if self.stopping {\n",
+        new: "        if self.stopping && self.pending_urgent {\n",
+        caught_by: &[StopsInOrder],
     },
     Mutant {
         name: "a redelivery is a new press",

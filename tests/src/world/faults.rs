@@ -28,12 +28,15 @@ pub enum Death {
     Killed,
     /// The power goes.
     PowerCut(CrashModel),
+    /// It was asked to stop, and did.
+    Stopped,
 }
 
 impl fmt::Display for Death {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Killed => f.write_str("killed"),
+            Self::Stopped => f.write_str("stops"),
             Self::PowerCut(CrashModel::None) => f.write_str("loses power"),
             Self::PowerCut(CrashModel::All) => f.write_str("loses power; its disk keeps all"),
             Self::PowerCut(CrashModel::Some) => f.write_str("loses power; its disk keeps some"),
@@ -88,7 +91,7 @@ impl World {
             let at = self.now_ms + self.dice.between(0, 40_000);
             self.agenda.put(at, Due::Need { home });
         }
-        match self.dice.between(0, 20) {
+        match self.dice.between(0, 21) {
             0..=4 => {
                 let steps = self.dice.between(0, 40) as u32;
                 self.homes[home].dies_in = Some(steps);
@@ -119,6 +122,7 @@ impl World {
             17 => self.flood(home),
             18 => self.misfortune(home),
             19 => self.in_a_row(home),
+            20 => self.terminate_gateway(home),
             _ if self.dice.chance(40) => self.restart_bridge(home),
             _ => self.start_trouble(home, Trouble::Flaky),
         }

@@ -23,9 +23,11 @@ use super::wires::Wires;
 use super::{Due, EPOCH_MS, World};
 
 mod disk;
+mod stopping;
 mod words;
 
 use self::disk::DiskTask;
+use self::stopping::Stopping;
 use self::words::{brief, brief_command};
 
 /// Steps of one loop in one millisecond that say that it never comes to rest.
@@ -64,6 +66,8 @@ pub(super) struct Home {
     pub(super) dies_in: Option<u32>,
     /// What goes wrong in a row, and how far it has come.
     pub(super) row: Row,
+    /// How far an orderly stop of this run has come.
+    pub(super) stopping: Stopping,
     /// Mains power; without it the gateway does not start.
     pub(super) powered: bool,
     pub(super) inbox: VecDeque<Completion>,
@@ -107,6 +111,7 @@ impl Home {
             old_copy: None,
             dies_in: None,
             row: Row::None,
+            stopping: Stopping::default(),
             powered: true,
             inbox: VecDeque::new(),
             draining: false,
@@ -218,7 +223,14 @@ impl World {
         drop(process);
         self.transcript.story(self.now_ms, format_args!("{}gateway {death}", prefix(self.config.homes, home)));
         at.storage.halt_after(None);
-        if let Death::PowerCut(keep) = death {
+        let keeps = match death {
+            Death::PowerCut(keep) => Some(keep),
+            // The whole machine was asked to, and writes out everything it has.
+            Death::Stopped if self.dice.chance(30) => Some(CrashModel::All),
+            Death::Killed | Death::Stopped => None,
+        };
+        let at = &mut self.homes[home];
+        if let Some(keep) = keeps {
             if keep != CrashModel::None && at.unconfirmed {
                 self.watch.torn(home);
             }
@@ -235,6 +247,7 @@ impl World {
         }
         let at = &mut self.homes[home];
         at.run += 1;
+        at.stopping = Stopping::default();
         at.settled = false;
         at.idle_poll = None;
         at.alarm_since_ms = None;
@@ -242,7 +255,7 @@ impl World {
         at.inbox.clear();
         at.wires.cut();
         at.lamp = None;
-        self.tally.gateway_crashes += 1;
+        self.tally.gateway_crashes += u64::from(death != Death::Stopped);
         true
     }
 
@@ -332,7 +345,10 @@ impl World {
                 Command::Poll { path, after, wait_secs } => self.poll(home, path, after, wait_secs),
                 Command::Tell { stage, again } => self.tell(home, stage, again),
                 Command::Contact(told) => self.contact(home, told),
-                Command::Stop => {}
+                Command::Stop => {
+                    self.stop_ends(home, true);
+                    return;
+                }
             }
         }
         let now_ms = self.now_ms;

@@ -90,6 +90,8 @@ pub struct Tally {
     pub orders: u64,
     /// Gateways killed or cut off.
     pub gateway_crashes: u64,
+    /// Gateways asked to stop that did.
+    pub stops: u64,
     /// Centre crashes.
     pub centre_crashes: u64,
     /// Other faults.
@@ -108,6 +110,7 @@ impl Tally {
         self.presses += other.presses;
         self.orders += other.orders;
         self.gateway_crashes += other.gateway_crashes;
+        self.stops += other.stops;
         self.centre_crashes += other.centre_crashes;
         self.troubles += other.troubles;
         self.recounted += other.recounted;
@@ -139,6 +142,8 @@ enum Due {
     CentreDeadline,
     /// The centre looks who has fallen silent.
     Beats,
+    /// A gateway that was asked to stop is waited for no longer.
+    StopEnds { home: usize, run: u32 },
     /// A gateway starts.
     GatewayStart { home: usize },
     /// The centre starts.

@@ -105,6 +105,7 @@ impl World {
             Due::PollEnds { ticket } => self.poll_ends(ticket),
             Due::CentreDeadline => self.centre_deadline(),
             Due::Beats => self.check_beats(),
+            Due::StopEnds { home, run } if self.homes[home].run == run => self.stop_ends(home, false),
             Due::GatewayStart { home } => self.start_gateway(home),
             Due::CentreStart => self.start_centre(),
             Due::Trouble => self.trouble(),
@@ -122,7 +123,7 @@ impl World {
             Due::Script { step } => self.play(step),
             Due::DeliveryCheck => self.watch.check_delivery(self.now_ms),
             Due::End => self.check_end(),
-            Due::Wake { .. } | Due::Disk { .. } | Due::Need { .. } => {}
+            Due::Wake { .. } | Due::Disk { .. } | Due::StopEnds { .. } | Due::Need { .. } => {}
         }
     }
 

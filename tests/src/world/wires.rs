@@ -190,7 +190,7 @@ impl World {
 
     pub(super) fn reconnect(&mut self, home: usize) {
         let at = &mut self.homes[home];
-        if at.wires.connected || at.process.is_none() {
+        if at.wires.connected || at.process.is_none() || at.stopping.since_ms.is_some() {
             return;
         }
         at.wires.connected = true;

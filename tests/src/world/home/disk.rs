@@ -66,6 +66,7 @@ impl World {
                     Ok(written) => {
                         self.watch.written(home, &records);
                         at.unconfirmed = false;
+                        at.stopping.is_written = records.last().is_some_and(|last| last.body == Body::Stopped);
                         if self.transcript.keeps(Detail::Story) {
                             for record in records.iter().filter(|record| is_told(&record.body)) {
                                 let what = watch::name(&record.body);

@@ -41,6 +41,8 @@ pub enum Invariant {
     JournalVerifies,
     /// A program starts whatever happened to it.
     StartupSucceeds,
+    /// A gateway that is asked to stop does so soon, and where its disk takes writes the last record says so.
+    StopsInOrder,
     /// A queue stays within its limit.
     QueueBounds,
     /// The loop does not spin.
