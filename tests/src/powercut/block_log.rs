@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
+use super::strict::{Change, Inode, Tree};
+
 /// Granularity at which a file system writes, bytes.
 pub const BLOCK: usize = 4_096;
 
@@ -41,8 +43,26 @@ pub enum Entry {
     },
     /// The disk made all before durable.
     Flush,
+    /// The strict file system took this into its cache.
+    Changed(Change),
+    /// It made what this file or directory holds durable.
+    Synced(Inode),
     /// Something outside the disk.
     Noted(Note),
+}
+
+/// What there was before a recording.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Base {
+    /// A disk.
+    Disk {
+        /// Its blocks; one of zeros is left out.
+        blocks: Vec<(u32, Vec<u8>)>,
+        /// Its length, bytes.
+        bytes: u64,
+    },
+    /// Files and directories.
+    Tree(Tree),
 }
 
 /// A whole run on the disk: what it held at first, and the log.
@@ -50,10 +70,8 @@ pub enum Entry {
 pub struct Recording {
     /// Name of the workload.
     pub workload: String,
-    /// The disk before the first entry; a block of zeros is left out.
-    pub base: Vec<(u32, Vec<u8>)>,
-    /// Length of the disk, bytes.
-    pub disk_bytes: u64,
+    /// What there was before the first entry.
+    pub base: Base,
     /// The gateway's configuration without its ports, as the workload had it.
     pub extra_toml: String,
     /// The highest sequence that had arrived at the centre before the first entry.
@@ -62,11 +80,18 @@ pub struct Recording {
     pub entries: Vec<Entry>,
 }
 
-impl Recording {
-    /// The disk's bytes before the first entry.
-    pub fn first_disk(&self) -> Vec<u8> {
-        let mut disk = vec![0; usize::try_from(self.disk_bytes).unwrap_or(0)];
-        for (block, bytes) in &self.base {
+impl Base {
+    /// A disk that holds these bytes.
+    pub fn of_disk(disk: &[u8]) -> Self {
+        let used = disk.chunks(BLOCK).enumerate().filter(|(_, block)| block.iter().any(|byte| *byte != 0));
+        let blocks = used.map(|(index, block)| (u32::try_from(index).unwrap_or(u32::MAX), block.to_vec())).collect();
+        Self::Disk { blocks, bytes: disk.len() as u64 }
+    }
+
+    /// A disk's bytes.
+    pub fn first_disk(blocks: &[(u32, Vec<u8>)], disk_bytes: u64) -> Vec<u8> {
+        let mut disk = vec![0; usize::try_from(disk_bytes).unwrap_or(0)];
+        for (block, bytes) in blocks {
             let at = *block as usize * BLOCK;
             if let Some(place) = disk.get_mut(at..at + bytes.len()) {
                 place.copy_from_slice(bytes);
@@ -74,13 +99,9 @@ impl Recording {
         }
         disk
     }
+}
 
-    /// Takes the blocks of a disk that are not all zeros.
-    pub fn blocks_of(disk: &[u8]) -> Vec<(u32, Vec<u8>)> {
-        let used = disk.chunks(BLOCK).enumerate().filter(|(_, block)| block.iter().any(|byte| *byte != 0));
-        used.map(|(index, block)| (u32::try_from(index).unwrap_or(u32::MAX), block.to_vec())).collect()
-    }
-
+impl Recording {
     /// Keeps the recording, so that a cut that failed can be repeated.
     ///
     /// # Errors

@@ -8,8 +8,9 @@ use anyhow::Context as _;
 use gateway::journal::{self, FsStorage};
 use protocol::record::{Body, Record};
 
-use super::cut::{self, Cut};
+use super::cut::{self, Cut, Left};
 use super::ext4::{self, Mounted};
+use super::ground::Ground;
 use super::stage::{PATIENCE, press, remove_ballast};
 use super::truth::{Recorded, Truth, made};
 use super::workload::Workload;
@@ -108,20 +109,15 @@ impl Checker {
         with_centre: bool,
     ) -> anyhow::Result<Outcome> {
         let mut outcome = Outcome { with_centre, ..Outcome::default() };
-        let file = self.dir.join("cut.ext4");
-        ext4::write_image(&file, &cut::image(&recorded.recording, cut))?;
-        let mount = |file: &Path| Mounted::mount(file, &self.setup.gateway_data());
-        let mounted = match mount(&file) {
-            Ok(mounted) => mounted,
-            Err(_) => {
-                outcome.repaired = true;
-                match ext4::repair(&file).and_then(|()| mount(&file)) {
-                    Ok(mounted) => mounted,
-                    Err(error) => {
-                        outcome.violations.push(Violation::Unmountable(format!("{error:#}")));
-                        return Ok(outcome);
-                    }
-                }
+        let ground = match cut::left(&recorded.recording, cut) {
+            Left::Disk(image) => match self.mount(&image, &mut outcome)? {
+                Some(mounted) => Ground::Ext4(mounted),
+                None => return Ok(outcome),
+            },
+            Left::Tree(tree) => {
+                let dir = self.setup.gateway_data();
+                tree.write_to(&dir)?;
+                Ground::Plain(dir)
             }
         };
         let truth = recorded.truth(cut.at);
@@ -130,12 +126,12 @@ impl Checker {
         if with_centre {
             self.centre.hand_over(&truth.arrived).await.map_err(anyhow::Error::msg)?;
         }
-        match self.start_gateway(mounted.dir()).await {
+        match self.start_gateway(ground.dir()).await {
             Ok(mut gateway) => {
                 self.say_again(&truth, &mut outcome).await;
                 let sent = if with_centre { self.centre.has_all(truth.pressed.len()).await } else { Ok(()) };
                 gateway.kill();
-                let records = read(mounted.dir(), &mut outcome)?;
+                let records = read(ground.dir(), &mut outcome)?;
                 judge(workload, &truth, &records, &mut outcome);
                 if with_centre && let Err(why) = and_held(sent, self.centre.holds(truth.pressed.len())).await {
                     outcome.violations.push(Violation::AtCentre(why));
@@ -143,8 +139,26 @@ impl Checker {
             }
             Err(why) => outcome.violations.push(Violation::StartUp(why)),
         }
-        mounted.unmount().context("the cut's disk is still in use")?;
+        ground.unmount().context("the cut's disk is still in use")?;
         Ok(outcome)
+    }
+
+    /// Mounts what the cut left of the disk, repaired if it must be; none where nothing can be made of it.
+    fn mount(&self, image: &[u8], outcome: &mut Outcome) -> anyhow::Result<Option<Mounted>> {
+        let file = self.dir.join("cut.ext4");
+        ext4::write_image(&file, image)?;
+        let mount = |file: &Path| Mounted::mount(file, &self.setup.gateway_data());
+        if let Ok(mounted) = mount(&file) {
+            return Ok(Some(mounted));
+        }
+        outcome.repaired = true;
+        match ext4::repair(&file).and_then(|()| mount(&file)) {
+            Ok(mounted) => Ok(Some(mounted)),
+            Err(error) => {
+                outcome.violations.push(Violation::Unmountable(format!("{error:#}")));
+                Ok(None)
+            }
+        }
     }
 
     /// Starts the gateway as after a power cut; a disk that was full gets its space back.

@@ -5,7 +5,8 @@ use std::fmt;
 
 use sensor_sim::dice::Dice;
 
-use super::block_log::{BLOCK, Entry, Note, Recording};
+use super::block_log::{BLOCK, Base, Entry, Note, Recording};
+use super::strict::Tree;
 
 /// Smallest piece that a disk writes whole, bytes.
 const SECTOR: usize = 512;
@@ -31,6 +32,14 @@ pub enum Model {
 impl Model {
     /// The models of an honest disk.
     pub const HONEST: [Self; 4] = [Self::None, Self::All, Self::Some, Self::Torn];
+
+    /// What it keeps or loses at once, bytes.
+    pub(super) fn piece_bytes(self) -> usize {
+        match self {
+            Self::None | Self::All | Self::Some => BLOCK,
+            Self::Torn | Self::Lying => SECTOR,
+        }
+    }
 
     /// Its name in a table and on the command line.
     pub fn name(self) -> &'static str {
@@ -74,9 +83,10 @@ pub fn all_cuts(entries: &[Entry], seed: u64) -> Vec<Cut> {
     let mut cuts = Vec::new();
     for at in 0..=entries.len() {
         match at.checked_sub(1).map(|last| &entries[last]) {
-            Some(Entry::Write { .. }) => waiting = true,
+            Some(Entry::Write { .. } | Entry::Changed(_)) => waiting = true,
             Some(Entry::Flush) => waiting = false,
-            Some(Entry::Noted(_)) | None => {}
+            // Something else may wait all the same.
+            Some(Entry::Synced(_) | Entry::Noted(_)) | None => {}
         }
         let models: &[Model] = if waiting { &Model::HONEST } else { &Model::HONEST[..1] };
         cuts.extend(models.iter().map(|model| Cut { at, model: *model, seed: dice.throw() }));
@@ -103,12 +113,30 @@ pub fn lying_cuts(entries: &[Entry], count: usize, seed: u64) -> Vec<Cut> {
     choose(cuts, count, seed)
 }
 
-/// The disk as the cut leaves it.
-pub fn image(recording: &Recording, cut: Cut) -> Vec<u8> {
-    let mut disk = recording.first_disk();
+/// What a cut leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left {
+    /// A disk's bytes.
+    Disk(Vec<u8>),
+    /// Files and directories.
+    Tree(Tree),
+}
+
+/// What the cut leaves of what was recorded.
+pub fn left(recording: &Recording, cut: Cut) -> Left {
     let mut dice = Dice::named(cut.seed, "kept");
     let happened = &recording.entries[..cut.at.min(recording.entries.len())];
-    let durable = durable(happened, cut.model, &mut dice);
+    match &recording.base {
+        Base::Disk { blocks, bytes } => Left::Disk(image(Base::first_disk(blocks, *bytes), happened, cut, &mut dice)),
+        Base::Tree(tree) => {
+            let ignored = ignored(cut.model, &mut dice);
+            Left::Tree(tree.after(happened, ignored, cut.model, &mut dice))
+        }
+    }
+}
+
+fn image(mut disk: Vec<u8>, happened: &[Entry], cut: Cut, dice: &mut Dice) -> Vec<u8> {
+    let durable = durable(happened, cut.model, dice);
     for entry in &happened[..durable] {
         if let Entry::Write { at, bytes } = entry {
             put(&mut disk, *at, bytes);
@@ -124,8 +152,7 @@ pub fn image(recording: &Recording, cut: Cut) -> Vec<u8> {
                 }
             }
         }
-        Model::Some => keep_some(&mut disk, cached, BLOCK, &mut dice),
-        Model::Torn | Model::Lying => keep_some(&mut disk, cached, SECTOR, &mut dice),
+        Model::Some | Model::Torn | Model::Lying => keep_some(&mut disk, cached, cut.model.piece_bytes(), dice),
     }
     disk
 }
@@ -133,11 +160,15 @@ pub fn image(recording: &Recording, cut: Cut) -> Vec<u8> {
 /// How many of the entries are surely on the disk.
 fn durable(happened: &[Entry], model: Model, dice: &mut Dice) -> usize {
     let flushes = happened.iter().enumerate().rev().filter(|(_, entry)| matches!(entry, Entry::Flush));
-    let ignored = match model {
+    flushes.map(|(index, _)| index + 1).nth(ignored(model, dice)).unwrap_or(0)
+}
+
+/// How many flushes or syncs, from the last one back, were ignored.
+fn ignored(model: Model, dice: &mut Dice) -> usize {
+    match model {
         Model::Lying => usize::try_from(dice.between(1, IGNORED_FLUSHES_MAX as u64)).unwrap_or(1),
         Model::None | Model::All | Model::Some | Model::Torn => 0,
-    };
-    flushes.map(|(index, _)| index + 1).nth(ignored).unwrap_or(0)
+    }
 }
 
 /// Of each piece one of its versions is kept: any that was written since the flush, or none of them.

@@ -27,7 +27,7 @@ const DISK: INodeNo = INodeNo(2);
 const HOLDS: Duration = Duration::from_secs(3_600);
 
 /// How long a flush takes, as on a card: what is told before it ends is told too early, and seen.
-const FLUSH_TAKES: Duration = Duration::from_millis(2);
+pub(super) const FLUSH_TAKES: Duration = Duration::from_millis(2);
 
 /// Largest write taken at once, bytes.
 const WRITE_MAX: u32 = 1024 * 1024;

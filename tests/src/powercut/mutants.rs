@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use super::ground::FileSystem;
 use super::workload::Workload;
 use crate::mutants::copy::ProductCopy;
 
@@ -18,8 +19,9 @@ pub struct Mutant {
     pub changes: &'static [Change],
     /// Where it must be seen.
     pub workload: Workload,
-    /// Whether cuts on ext4 can see it; where not, this says why.
-    pub unseen: Option<&'static str>,
+    /// On what: ext4 makes a new file's name durable with the file's own sync, so that a forgotten sync of its
+    /// directory is seen only where nobody promises that.
+    pub file_system: FileSystem,
 }
 
 /// One text in the place of another.
@@ -44,7 +46,7 @@ pub const MUTANTS: &[Mutant] = &[
             new: "        self.tail = Tail::Ready;",
         }],
         workload: Workload::SosUnderTelemetry,
-        unseen: None,
+        file_system: FileSystem::Ext4,
     },
     Mutant {
         name: "early-acknowledgement",
@@ -55,7 +57,7 @@ pub const MUTANTS: &[Mutant] = &[
             new: "        let is_safe = seq < u64::MAX || elsewhere;",
         }],
         workload: Workload::SosUnderTelemetry,
-        unseen: None,
+        file_system: FileSystem::Ext4,
     },
     Mutant {
         name: "early-lamp",
@@ -67,28 +69,7 @@ pub const MUTANTS: &[Mutant] = &[
             new: "at: record.at, recorded: true, received: None, of_pre_alarm };\n        self.repeat = true;",
         }],
         workload: Workload::SosUnderTelemetry,
-        unseen: None,
-    },
-    Mutant {
-        name: "renamed-without-directory-sync",
-        breaks: "a new segment is synced, renamed into its place, and the directory is not synced",
-        changes: &[
-            Change {
-                place: "gateway/src/journal/storage.rs",
-                old: "create_new(true).mode(0o600).open(self.path(name))?;",
-                new: "create_new(true).mode(0o600).open(self.path(&format!(\"{name}.new\")))?;",
-            },
-            Change {
-                place: "gateway/src/journal/storage.rs",
-                old: "        File::open(&self.dir)?.sync_all()\n",
-                new: "        if let Some((name, _)) = &self.active {\n            let _ = std::fs::rename(self.path(&format!(\"{name}.new\")), self.path(name));\n        }\n        Ok(())\n",
-            },
-        ],
-        workload: Workload::RollAndRetire,
-        unseen: Some(
-            "every append lengthens the file, so that ext4 commits the rename with the next record's own fdatasync, \
-             before any press in that segment is acknowledged; the journal's simulated disk sees it",
-        ),
+        file_system: FileSystem::Ext4,
     },
     Mutant {
         name: "directory-sync-dropped",
@@ -99,10 +80,7 @@ pub const MUTANTS: &[Mutant] = &[
             new: "        Ok(())\n",
         }],
         workload: Workload::RollAndRetire,
-        unseen: Some(
-            "ext4 makes a new file's name durable with the file's own fdatasync; \
-             the journal's simulated disk, which promises only what POSIX does, sees it",
-        ),
+        file_system: FileSystem::Strict,
     },
     Mutant {
         name: "redelivery-counts",
@@ -113,7 +91,7 @@ pub const MUTANTS: &[Mutant] = &[
             new: "        (never_acknowledged && known && found.late).then_some(found.seq)",
         }],
         workload: Workload::SosUnderTelemetry,
-        unseen: None,
+        file_system: FileSystem::Ext4,
     },
     Mutant {
         name: "retired-undelivered",
@@ -124,7 +102,7 @@ pub const MUTANTS: &[Mutant] = &[
             new: "        if last_seq.min(delivered_low_water) > delivered_low_water || !(too_old",
         }],
         workload: Workload::RollAndRetire,
-        unseen: None,
+        file_system: FileSystem::Ext4,
     },
 ];
 

@@ -11,6 +11,7 @@ use super::block_log::{Entry, Note};
 use super::check::{Checker, Outcome};
 use super::cut::Cut;
 use super::enclosure;
+use super::ground::FileSystem;
 use super::tally::Tally;
 use super::truth::Recorded;
 use super::workload::{Workload, record};
@@ -56,17 +57,22 @@ pub struct Plan {
 ///
 /// # Errors
 /// When it could not be lived through.
-pub fn recorded(workload: Workload, program: &Path, dir: &Path) -> anyhow::Result<(Recorded, String)> {
+pub fn recorded(
+    workload: Workload,
+    file_system: FileSystem,
+    program: &Path,
+    dir: &Path,
+) -> anyhow::Result<(Recorded, String)> {
     let dir = dir.join("recording");
     std::fs::create_dir_all(&dir)?;
-    let recording = record(workload, program, &dir)?;
+    let recording = record(workload, file_system, program, &dir)?;
     let count = |is: fn(&Entry) -> bool| recording.entries.iter().filter(|entry| is(entry)).count();
     let said = format!(
         "{:<20} {:>6} entries: {} writes, {} flushes, {} presses, {} acknowledged, {} shown recorded, {} requests to the centre",
         workload.name(),
         recording.entries.len(),
-        count(|entry| matches!(entry, Entry::Write { .. })),
-        count(|entry| matches!(entry, Entry::Flush)),
+        count(|entry| matches!(entry, Entry::Write { .. } | Entry::Changed(_))),
+        count(|entry| matches!(entry, Entry::Flush | Entry::Synced(_))),
         count(|entry| matches!(entry, Entry::Noted(Note::Pressed(_)))),
         count(|entry| matches!(entry, Entry::Noted(Note::Acknowledged(_)))),
         count(|entry| matches!(entry, Entry::Noted(Note::ShownRecorded(_)))),

@@ -11,7 +11,7 @@ use sensor_sim::payload;
 use tokio::task::JoinHandle;
 
 use super::block_log::{BlockLog, Note};
-use super::ext4::Mounted;
+use super::ground::Ground;
 use super::recorder::Recorder;
 use crate::harness::gateway::{StatusPage, start_at};
 use crate::harness::mqtt::{Heard, MqttClient};
@@ -45,7 +45,7 @@ pub struct Stage {
     centre: Program,
     setup: Setup,
     program: PathBuf,
-    mounted: Option<Mounted>,
+    ground: Option<Ground>,
     buttons: MqttClient,
     lamp: MqttClient,
     /// The press that is under way alone, so that "recorded" can mean no other.
@@ -53,7 +53,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Mounts the disk in `disk` as the gateway's data directory and starts the gateway at `program` on it.
+    /// Starts the gateway at `program` on `ground`, which stands at its data directory.
     ///
     /// # Errors
     /// When anything does not start.
@@ -62,10 +62,9 @@ impl Stage {
         recorder: Recorder,
         centre: Program,
         program: &Path,
-        disk: &Path,
+        ground: Ground,
         log: BlockLog,
     ) -> anyhow::Result<Self> {
-        let mounted = Mounted::mount(disk, &setup.gateway_data()).context("the recorded disk does not mount")?;
         let gateway = start_at(program, &setup, None).await?;
         let status = StatusPage::of(&setup).map_err(anyhow::Error::msg)?;
         let alone = Arc::new(Mutex::new(None));
@@ -79,7 +78,7 @@ impl Stage {
             centre,
             setup,
             program: program.to_owned(),
-            mounted: Some(mounted),
+            ground: Some(ground),
             buttons,
             lamp,
             alone,
@@ -212,7 +211,7 @@ impl Stage {
         let ended = self.gateway.stop(PATIENCE).await;
         let ended = or_log(&self.gateway, ended)?;
         ensure!(ended.success(), "the gateway ended with {ended}");
-        self.mounted.take().map_or(Ok(()), Mounted::unmount)
+        self.ground.take().map_or(Ok(()), Ground::unmount)
     }
 
     /// Ends everything that still runs and gives back what the home was made of.
@@ -222,7 +221,7 @@ impl Stage {
     pub fn close(mut self) -> anyhow::Result<Setup> {
         self.gateway.kill();
         self.centre.kill();
-        self.mounted.take().map_or(Ok(()), Mounted::unmount)?;
+        self.ground.take().map_or(Ok(()), Ground::unmount)?;
         Ok(self.setup)
     }
 }

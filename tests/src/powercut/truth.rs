@@ -57,7 +57,9 @@ impl Recorded {
                 Entry::Noted(Note::Began(doing)) => truth.doing.clone_from(doing),
                 Entry::Noted(Note::Arrived(_) | Note::Received(_) | Note::Stopping)
                 | Entry::Write { .. }
-                | Entry::Flush => {}
+                | Entry::Flush
+                | Entry::Changed(_)
+                | Entry::Synced(_) => {}
             }
         }
         let arrived = self.arrivals.iter().take_while(|(index, _)| *index < at);

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 
-use super::block_log::{BlockLog, Note, Recording};
+use super::block_log::{Base, BlockLog, Note, Recording};
 use super::disk::Disk;
 use super::ext4::{self, Mounted};
+use super::ground::{FileSystem, Ground};
 use super::stage::{self, Stage};
+use super::strict::{Served, Tree};
 use super::truth::arrived_through;
 use crate::harness::gateway::start_at;
 use crate::harness::ports;
@@ -79,36 +81,48 @@ impl Workload {
 ///
 /// # Errors
 /// When the gateway or the machine does not do its part; a lost press is found later, by the cuts.
-pub fn record(workload: Workload, program: &Path, dir: &Path) -> anyhow::Result<Recording> {
+pub fn record(workload: Workload, file_system: FileSystem, program: &Path, dir: &Path) -> anyhow::Result<Recording> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let recorded = runtime.block_on(live(workload, program, dir));
+    let recorded = runtime.block_on(live(workload, file_system, program, dir));
     runtime.shutdown_background();
     recorded.with_context(|| format!("the workload {} could not be recorded", workload.name()))
 }
 
-async fn live(workload: Workload, program: &Path, dir: &Path) -> anyhow::Result<Recording> {
+async fn live(workload: Workload, file_system: FileSystem, program: &Path, dir: &Path) -> anyhow::Result<Recording> {
     let [mqtt, centre, status, between] = ports::free()?;
     let mut setup = Setup::new(Ports { mqtt, centre, status }, Waits::SHORT)?;
     setup.extra_toml = workload.extra_toml().to_owned();
     let log = BlockLog::default();
     let (centre, recorder) = stage::start_centre(&mut setup, between, log.clone()).await?;
-    let base = prepare(workload, program, &setup, &dir.join("base.ext4")).await?;
+    let data_dir = setup.gateway_data();
+    let (base, ground, disk) = match file_system {
+        FileSystem::Ext4 => {
+            let bytes = prepare_ext4(workload, program, &setup, &dir.join("base.ext4")).await?;
+            let fuse = dir.join("fuse");
+            std::fs::create_dir_all(&fuse)?;
+            let disk = Disk::serve(bytes.clone(), &fuse, log.clone())?;
+            let mounted = Mounted::mount(&disk.path(), &data_dir).context("the recorded disk does not mount")?;
+            (Base::of_disk(&bytes), Ground::Ext4(mounted), Some(disk))
+        }
+        FileSystem::Strict => {
+            let served = Served::mount(Tree::default(), DISK_BYTES, &data_dir, log.clone())?;
+            live_on(workload, program, &setup).await?;
+            // What this run only begins with is durable.
+            let tree = served.tree();
+            (Base::Tree(tree), Ground::Strict(served), None)
+        }
+    };
     let arrived_before = arrived_through(&log.take());
-
-    let fuse = dir.join("fuse");
-    std::fs::create_dir_all(&fuse)?;
-    let disk = Disk::serve(base.clone(), &fuse, log.clone())?;
-    let mut stage = Stage::open(setup, recorder, centre, program, &disk.path(), log.clone()).await?;
+    let mut stage = Stage::open(setup, recorder, centre, program, ground, log.clone()).await?;
     play(workload, &mut stage).await?;
     stage.gateway.kill();
     // What the kernel writes because of the unmounting below belongs to an orderly stop alone.
     let entries = log.take();
     let setup = stage.close()?;
-    disk.end()?;
+    disk.map_or(Ok(()), Disk::end)?;
     Ok(Recording {
         workload: workload.name().to_owned(),
-        base: Recording::blocks_of(&base),
-        disk_bytes: DISK_BYTES,
+        base,
         extra_toml: setup.extra_toml.clone(),
         arrived_before,
         entries,
@@ -116,25 +130,29 @@ async fn live(workload: Workload, program: &Path, dir: &Path) -> anyhow::Result<
 }
 
 /// The disk before the recording: empty, or lived on.
-async fn prepare(workload: Workload, program: &Path, setup: &Setup, file: &Path) -> anyhow::Result<Vec<u8>> {
+async fn prepare_ext4(workload: Workload, program: &Path, setup: &Setup, file: &Path) -> anyhow::Result<Vec<u8>> {
     let _ = std::fs::remove_file(file);
     ext4::make(file, DISK_BYTES)?;
+    let mounted = Mounted::mount(file, &setup.gateway_data())?;
+    live_on(workload, program, setup).await?;
+    mounted.unmount()?;
+    std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// What the data directory has lived through before the recording, if anything.
+async fn live_on(workload: Workload, program: &Path, setup: &Setup) -> anyhow::Result<()> {
     let changes = match workload {
-        Workload::FirstStart | Workload::SosUnderTelemetry => 0,
+        Workload::FirstStart | Workload::SosUnderTelemetry => return Ok(()),
         Workload::RollAndRetire => SEGMENT_RECORDS * (RETAINED_SEGMENTS + 1),
         Workload::HistoryRebuild | Workload::DiskFull | Workload::Shutdown => 200,
     };
-    if changes > 0 {
-        let mounted = Mounted::mount(file, &setup.gateway_data())?;
-        let mut gateway = start_at(program, setup, None).await?;
-        ended(stage::telemetry(setup, changes)).await?;
-        gateway.stop(stage::PATIENCE).await.map_err(anyhow::Error::msg)?;
-        if workload == Workload::HistoryRebuild {
-            damage_history(mounted.dir())?;
-        }
-        mounted.unmount()?;
+    let mut gateway = start_at(program, setup, None).await?;
+    ended(stage::telemetry(setup, changes)).await?;
+    gateway.stop(stage::PATIENCE).await.map_err(anyhow::Error::msg)?;
+    if workload == Workload::HistoryRebuild {
+        damage_history(&setup.gateway_data())?;
     }
-    std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
+    Ok(())
 }
 
 /// Damages sled's file so that it does not open, as a flipped block does.

@@ -7,8 +7,7 @@ fn write(at: u64, byte: u8) -> Entry {
 fn recording(entries: Vec<Entry>) -> Recording {
     Recording {
         workload: "test".into(),
-        base: vec![(1, vec![9; BLOCK])],
-        disk_bytes: 4 * BLOCK as u64,
+        base: Base::Disk { blocks: vec![(1, vec![9; BLOCK])], bytes: 4 * BLOCK as u64 },
         extra_toml: String::new(),
         arrived_before: 0,
         entries,
@@ -16,7 +15,14 @@ fn recording(entries: Vec<Entry>) -> Recording {
 }
 
 fn firsts(recording: &Recording, model: Model, at: usize, seed: u64) -> Vec<u8> {
-    image(recording, Cut { at, model, seed }).chunks(BLOCK).map(|block| block[0]).collect()
+    disk(recording, Cut { at, model, seed }).chunks(BLOCK).map(|block| block[0]).collect()
+}
+
+fn disk(recording: &Recording, cut: Cut) -> Vec<u8> {
+    match left(recording, cut) {
+        Left::Disk(disk) => disk,
+        Left::Tree(tree) => panic!("not a disk: {tree:?}"),
+    }
 }
 
 #[test]
@@ -35,7 +41,7 @@ fn what_was_flushed_is_always_kept_and_the_cache_as_the_model_says() {
 fn a_torn_block_holds_old_and_new_sectors() {
     let recording = recording(vec![write(0, 1), Entry::Flush, write(0, 2)]);
     let torn = (0..50).any(|seed| {
-        let disk = image(&recording, Cut { at: 3, model: Model::Torn, seed });
+        let disk = disk(&recording, Cut { at: 3, model: Model::Torn, seed });
         let sectors: std::collections::BTreeSet<_> = disk[..BLOCK].chunks(SECTOR).map(|sector| sector[0]).collect();
         sectors.len() == 2
     });
