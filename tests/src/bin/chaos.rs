@@ -22,6 +22,10 @@ struct Arguments {
     /// Presses, each said again until its PUBACK.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(2..=3_000))]
     presses: u32,
+    /// Close the order of each press before the next one, so that there must be as many orders as presses;
+    /// for 500 presses at most.
+    #[arg(long)]
+    apart: bool,
     /// Decides which faults come, how long they hold and the pauses; timing is the machine's own.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -59,13 +63,14 @@ fn outside(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let status = namespaces
         .in_home(&own)
         .args(["--presses", &arguments.presses.to_string(), "--seed", &arguments.seed.to_string()])
+        .args(arguments.apart.then_some("--apart"))
         .args(["--inside", &namespaces.centre])
         .status()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn inside(arguments: &Arguments, centre: &str) -> anyhow::Result<ExitCode> {
-    let plan = Plan { presses: arguments.presses, seed: arguments.seed };
+    let plan = Plan { presses: arguments.presses, seed: arguments.seed, apart: arguments.apart };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(run(plan, centre))?;
     print(arguments.seed, &outcome);
