@@ -188,8 +188,19 @@ pub(super) fn wall_ms(time: &str, utc_offset_minutes: i32) -> Result<i64, String
     Ok(seconds * 1_000 - i64::from(utc_offset_minutes) * 60_000)
 }
 
+/// Rows of four fields, each with the number of its line, from 1; `head` says what the fields are.
+pub(super) fn rows(text: &str, head: &str) -> impl Iterator<Item = Result<(usize, [String; 4]), EventsError>> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines.map(move |(index, line)| {
+        let bad = |why| EventsError::Line { line: index + 1, why };
+        let fields = <[String; 4]>::try_from(fields(line).map_err(bad)?);
+        let fields = fields.map_err(|fields| bad(format!("{} fields instead of 4: {head}", fields.len())))?;
+        Ok((index + 1, fields))
+    })
+}
+
 /// Cuts a CSV line; a field in quotes may hold commas, and a doubled quote is one.
-pub(super) fn fields(line: &str) -> Result<Vec<String>, String> {
+fn fields(line: &str) -> Result<Vec<String>, String> {
     let mut fields = Vec::new();
     let mut field = String::new();
     let mut quoted = false;

@@ -2,7 +2,7 @@
 //! is that home's test case from then on.
 
 use super::HomeResult;
-use super::events::{EventsError, fields, wall_ms};
+use super::events::{EventsError, rows, wall_ms};
 use super::report::moment;
 use super::settings::Family;
 
@@ -27,24 +27,20 @@ pub(super) fn read(text: &str, utc_offset_minutes: i32) -> Result<Vec<Expected>,
         return Err(EventsError::Line { line: 1, why: format!("`{head}` stands where `{HEAD}` must") });
     }
     let mut all = Vec::new();
-    for (index, line) in text.lines().enumerate().skip(1).filter(|(_, line)| !line.trim().is_empty()) {
-        let bad = |why| EventsError::Line { line: index + 1, why };
-        let fields = fields(line).map_err(bad)?;
-        let [home, from, until, expected] = fields.as_slice() else {
-            return Err(bad(format!("{} fields instead of 4: {HEAD}", fields.len())));
-        };
+    for row in rows(text, HEAD).skip(1) {
+        let (line, [home, from, until, expected]) = row?;
+        let bad = |why| EventsError::Line { line, why };
         let call = match expected.as_str() {
             "call" => true,
             "no-call" => false,
             other => return Err(bad(format!("`{other}` is neither call nor no-call"))),
         };
-        let from_ms = wall_ms(from, utc_offset_minutes).map_err(bad)?;
-        let until_ms = wall_ms(until, utc_offset_minutes).map_err(bad)?;
+        let from_ms = wall_ms(&from, utc_offset_minutes).map_err(bad)?;
+        let until_ms = wall_ms(&until, utc_offset_minutes).map_err(bad)?;
         if until_ms < from_ms {
             return Err(bad(format!("{until} is before {from}")));
         }
-        let (home, span) = (home.clone(), format!("{from} to {until}"));
-        all.push(Expected { line: index + 1, home, from_ms, until_ms, span, call });
+        all.push(Expected { line, home, from_ms, until_ms, span: format!("{from} to {until}"), call });
     }
     if all.is_empty() {
         return Err(EventsError::Line { line: 2, why: "nothing is expected".to_owned() });

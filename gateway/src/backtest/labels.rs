@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::events::{EventsError, fields, wall_ms};
+use super::events::{EventsError, rows, wall_ms};
+
+/// What the fields are.
+const HEAD: &str = "home,start,end,activity";
 
 /// Labelled absences by home, Unix milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,16 +23,17 @@ impl Labels {
 
 pub(super) fn read(text: &str, utc_offset_minutes: i32) -> Result<Labels, EventsError> {
     let mut labels = Labels::default();
-    for (index, line) in text.lines().enumerate().skip(1).filter(|(_, line)| !line.trim().is_empty()) {
-        let bad = |why| EventsError::Line { line: index + 1, why };
-        let fields = fields(line).map_err(bad)?;
-        let [home, start, end, activity] = fields.as_slice() else {
-            return Err(bad(format!("{} fields instead of 4: home,start,end,activity", fields.len())));
-        };
+    for row in rows(text, HEAD) {
+        let (line, [home, start, end, activity]) = row?;
+        // A file may begin with its head, or with its first label.
+        if line == 1 && wall_ms(&start, utc_offset_minutes).is_err() {
+            continue;
+        }
+        let bad = |why| EventsError::Line { line, why };
         if activity == "leave-house" {
-            let start = wall_ms(start, utc_offset_minutes).map_err(bad)?;
-            let end = wall_ms(end, utc_offset_minutes).map_err(bad)?;
-            labels.out.entry(home.clone()).or_default().push((start, end));
+            let start = wall_ms(&start, utc_offset_minutes).map_err(bad)?;
+            let end = wall_ms(&end, utc_offset_minutes).map_err(bad)?;
+            labels.out.entry(home).or_default().push((start, end));
         }
     }
     Ok(labels)

@@ -279,11 +279,10 @@ fn what_is_told_of_during_the_last_write_neither_holds_up_the_end_nor_stands_aft
     let mut rig = Rig::fresh();
     let first = rig.engine.step(&rig.now, Completion::Stopping);
     let wrote = |commands: &[Command]| {
-        let records = commands.iter().find_map(|command| match command {
-            Command::Write { records, .. } => Some(records.clone()),
-            _ => None,
-        });
-        records.expect("a write")
+        let records = |command: &Command| {
+            if let Command::Write { records, .. } = command { Some(records.clone()) } else { None }
+        };
+        commands.iter().find_map(records).expect("a write")
     };
     let last_write = wrote(&first);
     assert_eq!(last_write.last().map(|record| &record.body), Some(&Body::Stopped));

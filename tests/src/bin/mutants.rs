@@ -114,7 +114,7 @@ impl Bench {
                     *others.entry(invariant).or_default() += 1;
                     from = seed + 1;
                 }
-                life => return Ok((life, others)),
+                life @ (Life::Broke { .. } | Life::Held | Life::Hung) => return Ok((life, others)),
             }
         }
         Ok((Life::Held, others))
