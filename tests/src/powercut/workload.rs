@@ -95,24 +95,25 @@ async fn live(workload: Workload, file_system: FileSystem, program: &Path, dir: 
     let log = BlockLog::default();
     let (centre, recorder) = stage::start_centre(&mut setup, between, log.clone()).await?;
     let data_dir = setup.gateway_data();
-    let (base, ground, disk) = match file_system {
+    let (base, arrived_before, ground, disk) = match file_system {
         FileSystem::Ext4 => {
             let bytes = prepare_ext4(workload, program, &setup, &dir.join("base.ext4")).await?;
+            // The recording begins here: what mounting the disk writes belongs to it.
+            let arrived_before = arrived_through(&log.take());
             let fuse = dir.join("fuse");
             std::fs::create_dir_all(&fuse)?;
             let disk = Disk::serve(bytes.clone(), &fuse, log.clone())?;
             let mounted = Mounted::mount(&disk.path(), &data_dir).context("the recorded disk does not mount")?;
-            (Base::of_disk(&bytes), Ground::Ext4(mounted), Some(disk))
+            (Base::of_disk(&bytes), arrived_before, Ground::Ext4(mounted), Some(disk))
         }
         FileSystem::Strict => {
             let served = Served::mount(Tree::default(), DISK_BYTES, &data_dir, log.clone())?;
             live_on(workload, program, &setup).await?;
-            // What this run only begins with is durable.
-            let tree = served.tree();
-            (Base::Tree(tree), Ground::Strict(served), None)
+            // What the recording begins with is durable.
+            let (tree, arrived_before) = (served.tree(), arrived_through(&log.take()));
+            (Base::Tree(tree), arrived_before, Ground::Strict(served), None)
         }
     };
-    let arrived_before = arrived_through(&log.take());
     let mut stage = Stage::open(setup, recorder, centre, program, ground, log.clone()).await?;
     play(workload, &mut stage).await?;
     stage.gateway.kill();
