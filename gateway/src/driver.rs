@@ -37,7 +37,7 @@ use self::readiness::{Beat, Readiness};
 const CODE_MS: i64 = 60_000;
 
 /// Longest wait for an orderly stop.
-const STOP_WAIT: Duration = Duration::from_secs(5);
+pub const STOP_WAIT: Duration = Duration::from_secs(5);
 
 /// Why the gateway could not start or go on.
 #[derive(Debug, thiserror::Error)]

@@ -83,30 +83,36 @@ fn locked(bytes: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
     bytes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What the kernel is told of a file of so many bytes or, without a length, of a directory.
+pub(super) fn attributes(inode: INodeNo, bytes: Option<u64>) -> FileAttr {
+    let (kind, perm) = if bytes.is_some() { (FileType::RegularFile, 0o600) } else { (FileType::Directory, 0o700) };
+    let size = bytes.unwrap_or(0);
+    FileAttr {
+        ino: inode,
+        size,
+        blocks: size.div_ceil(512),
+        atime: UNIX_EPOCH,
+        mtime: UNIX_EPOCH,
+        ctime: UNIX_EPOCH,
+        crtime: UNIX_EPOCH,
+        kind,
+        perm,
+        nlink: 1,
+        uid: 0,
+        gid: 0,
+        rdev: 0,
+        flags: 0,
+        blksize: 4_096,
+    }
+}
+
 impl OneFile {
     fn attributes(&self, inode: INodeNo) -> Option<FileAttr> {
-        let (kind, perm, size) = match inode {
-            INodeNo::ROOT => (FileType::Directory, 0o700, 0),
-            DISK => (FileType::RegularFile, 0o600, locked(&self.bytes).len() as u64),
-            _ => return None,
-        };
-        Some(FileAttr {
-            ino: inode,
-            size,
-            blocks: size / 512,
-            atime: UNIX_EPOCH,
-            mtime: UNIX_EPOCH,
-            ctime: UNIX_EPOCH,
-            crtime: UNIX_EPOCH,
-            kind,
-            perm,
-            nlink: 1,
-            uid: 0,
-            gid: 0,
-            rdev: 0,
-            flags: 0,
-            blksize: 4_096,
-        })
+        match inode {
+            INodeNo::ROOT => Some(attributes(inode, None)),
+            DISK => Some(attributes(inode, Some(locked(&self.bytes).len() as u64))),
+            _ => None,
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use fuser::{
@@ -15,7 +15,7 @@ use fuser::{
 };
 
 use super::super::block_log::{BLOCK, BlockLog, Entry};
-use super::super::disk::FLUSH_TAKES;
+use super::super::disk::{FLUSH_TAKES, attributes};
 use super::{Change, Inode, Node, ROOT, Tree};
 
 /// What the kernel learns of names and lengths holds for no time at all.
@@ -84,27 +84,11 @@ impl State {
     }
 
     fn attributes(&self, inode: Inode) -> Option<FileAttr> {
-        let (kind, perm, size) = match self.tree.node(inode)? {
-            Node::Dir(_) => (FileType::Directory, 0o700, 0),
-            Node::File(bytes) => (FileType::RegularFile, 0o600, bytes.len() as u64),
+        let bytes = match self.tree.node(inode)? {
+            Node::Dir(_) => None,
+            Node::File(bytes) => Some(bytes.len() as u64),
         };
-        Some(FileAttr {
-            ino: INodeNo(inode),
-            size,
-            blocks: size.div_ceil(512),
-            atime: UNIX_EPOCH,
-            mtime: UNIX_EPOCH,
-            ctime: UNIX_EPOCH,
-            crtime: UNIX_EPOCH,
-            kind,
-            perm,
-            nlink: 1,
-            uid: 0,
-            gid: 0,
-            rdev: 0,
-            flags: 0,
-            blksize: 4_096,
-        })
+        Some(attributes(INodeNo(inode), bytes))
     }
 
     fn make(&mut self, dir: Inode, name: &OsStr, is_dir: bool) -> Result<FileAttr, Errno> {

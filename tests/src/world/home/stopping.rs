@@ -1,14 +1,12 @@
 //! An orderly stop, as a service manager asks for it: the loop writes what is left, says that it is the end, and goes.
 
+use gateway::driver::STOP_WAIT;
 use gateway::engine::Completion;
 
 use super::super::faults::Death;
 use super::super::watch::Invariant;
 use super::super::{Due, World};
 use super::prefix;
-
-/// The driver waits no longer than this for the loop's word, milliseconds.
-const STOP_WITHIN_MS: u64 = 5_000;
 
 /// How far an orderly stop has come.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,7 +28,7 @@ impl World {
         at.wires.cut();
         let run = at.run;
         self.transcript.story(self.now_ms, format_args!("{}gateway is asked to stop", prefix(self.config.homes, home)));
-        self.agenda.put(self.now_ms + STOP_WITHIN_MS, Due::StopEnds { home, run });
+        self.agenda.put(self.now_ms + STOP_WAIT.as_millis() as u64, Due::StopEnds { home, run });
         self.homes[home].inbox.push_back(Completion::Stopping);
         self.drain(home);
     }
