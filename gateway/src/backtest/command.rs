@@ -21,7 +21,8 @@ pub struct Command {
     /// The recorded days; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     events: PathBuf,
-    /// Lines home,start,end,activity: no stop is made within a `leave-house`. The rules never see them.
+    /// Lines home,start,end,activity: no stop is made within a `leave-house`, `leave-home`, `leaving` or `out`. The
+    /// rules never see them.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Only this home.

@@ -8,6 +8,9 @@ use super::events::{EventsError, rows, wall_ms};
 /// What the fields are.
 const HEAD: &str = "home,start,end,activity";
 
+/// What an absence is labelled, in small letters with hyphens.
+const ABSENCES: [&str; 4] = ["leave-house", "leave-home", "leaving", "out"];
+
 /// Labelled absences by home, Unix milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Labels {
@@ -30,7 +33,8 @@ pub(super) fn read(text: &str, utc_offset_minutes: i32) -> Result<Labels, Events
             continue;
         }
         let bad = |why| EventsError::Line { line, why };
-        if activity == "leave-house" {
+        let activity = activity.trim().to_lowercase().replace(['_', ' '], "-");
+        if ABSENCES.contains(&activity.as_str()) {
             let start = wall_ms(&start, utc_offset_minutes).map_err(bad)?;
             let end = wall_ms(&end, utc_offset_minutes).map_err(bad)?;
             labels.out.entry(home).or_default().push((start, end));

@@ -23,7 +23,7 @@ mod roles;
 mod settings;
 
 pub use self::command::{Command, read_files};
-pub use self::events::{EventsError, HomeLog};
+pub use self::events::{EventsError, HomeLog, LogEvent};
 pub use self::expectation::Expectation;
 pub use self::expected::Expected;
 pub use self::labels::Labels;
@@ -47,7 +47,7 @@ pub struct HomeResult {
 }
 
 /// What to replay.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Plan<'a> {
     /// The configured rules.
     pub rules: &'a HomeRules,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol::observation::Kind;
 
-use super::events::HomeLog;
+use super::events::{HomeLog, LogDevice};
 use crate::decode::Role;
 use crate::home::contacts::ContactRules;
 use crate::home::local_time::LocalTime;
@@ -32,6 +32,34 @@ const EXIT_WORDS: [&str; 20] = [
     "前门",
     "外门",
     "后门",
+];
+
+/// Words in a contact's name that say that nobody leaves by it.
+const INSIDE_WORDS: [&str; 24] = [
+    "toilet",
+    "bath",
+    "shower",
+    "bed",
+    "wc",
+    "fridge",
+    "refrigerator",
+    "freezer",
+    "cupboard",
+    "cabinet",
+    "drawer",
+    "closet",
+    "wardrobe",
+    "window",
+    "slaapkamer",
+    "badkamer",
+    "卫生间",
+    "厕所",
+    "浴室",
+    "卧室",
+    "冰箱",
+    "柜",
+    "抽屉",
+    "窗",
 ];
 
 /// A quiet of this length by day is looked at to find the door it begins and ends with, milliseconds.
@@ -105,7 +133,21 @@ fn inside(kind: Kind) -> Role {
     }
 }
 
-/// Finds, in the learning days alone, the contact that most long quiets by day both begin and end with.
+/// How likely people leave by a contact, going by what it is called; none for one that they surely do not.
+fn may_lead_out(device: &LogDevice) -> Option<u8> {
+    let name = device.name.to_lowercase();
+    if device.kind != Kind::Contact || INSIDE_WORDS.iter().any(|word| name.contains(word)) {
+        return None;
+    }
+    match device.called.as_str() {
+        "door" | "contact" => Some(1),
+        // A stereo is no door; what bears a bare number may be.
+        _ => (!name.chars().any(char::is_alphabetic)).then_some(0),
+    }
+}
+
+/// Finds, in the learning days alone, the contact that most long quiets by day both begin and end with: a door, or
+/// where no door does a contact of which nobody says what it is.
 fn by_absences(log: &HomeLog, learning_days: i64, utc_offset_minutes: i32) -> Option<(usize, usize)> {
     let until_ms = log.counts_from_ms(learning_days, utc_offset_minutes);
     let events: Vec<_> = log.events.iter().take_while(|event| event.wall_ms < until_ms).collect();
@@ -126,13 +168,13 @@ fn by_absences(log: &HomeLog, learning_days: i64, utc_offset_minutes: i32) -> Op
             count(&mut ended, after.map(|event| event.device));
         }
     }
-    let contact = |index: usize| log.devices.get(index).is_some_and(|device| device.kind == Kind::Contact);
     began
         .into_iter()
-        .filter(|(index, _)| contact(*index))
-        .map(|(index, count)| (index, count.min(ended.get(&index).copied().unwrap_or(0))))
-        .max_by_key(|(index, count)| (*count, std::cmp::Reverse(*index)))
-        .filter(|(_, count)| *count >= ABSENCES_MIN)
+        .filter_map(|(index, count)| Some((log.devices.get(index).and_then(may_lead_out)?, index, count)))
+        .map(|(likely, index, count)| (likely, index, count.min(ended.get(&index).copied().unwrap_or(0))))
+        .filter(|(_, _, count)| *count >= ABSENCES_MIN)
+        .max_by_key(|(likely, index, count)| (*likely, *count, std::cmp::Reverse(*index)))
+        .map(|(_, index, count)| (index, count))
 }
 
 fn count(counts: &mut BTreeMap<usize, usize>, devices: impl Iterator<Item = usize>) {

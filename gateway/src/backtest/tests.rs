@@ -57,6 +57,27 @@ fn a_door_whose_name_says_nothing_is_found_by_the_absences_it_begins_and_ends() 
 }
 
 #[test]
+fn a_stereo_is_no_way_out_and_a_bare_number_may_be_one() {
+    let exit = |name: &str, kind: &str| {
+        let csv = three_weeks("D4").replace("D4\",door", &format!("{name}\",{kind}"));
+        results(&csv)[0].roles.iter().any(|line| line.contains("exit_door: 7 long quiets"))
+    };
+    assert!(exit("D4", "door"));
+    assert!(exit("Kitchen door", "door"));
+    assert!(exit("4", "item"));
+    assert!(!exit("Den,Stereo", "item"));
+    assert!(!exit("Toilet door", "door"));
+}
+
+#[test]
+fn a_night_that_begins_by_the_door_is_asked_about_no_sooner_than_another() {
+    let mut csv = three_weeks("Front door");
+    csv.push_str("h,2024-01-17T22:51:00,d,Front door,door,ON\nh,2024-01-17T22:51:05,d,Front door,door,OFF\n");
+    let results = results(&csv);
+    assert_eq!(row(&results[0], Family::Configured).calls, []);
+}
+
+#[test]
 fn what_is_configured_by_name_goes_before_what_a_name_says() {
     let mut rules = HomeRules::default();
     rules.devices.insert(

@@ -72,6 +72,12 @@ pub struct DailyLife {
 }
 
 impl DailyLife {
+    /// What was known, as these rules see it.
+    pub fn restored(mut self, rules: &DailyLifeRules) -> Self {
+        self.rhythm.redraw(&rules.rhythm());
+        self
+    }
+
     /// What an observation means beside its own record.
     pub fn observe(
         &self,
@@ -298,11 +304,7 @@ impl DailyLife {
 
     /// How long a quiet at home that begins now may last.
     fn limit_at_home(&self, began: Option<LocalTime>, rules: &DailyLifeRules) -> Limit {
-        let InactivityRules { learned_ms_min, learned_ms_max, .. } = rules.inactivity;
-        let bounds = (minutes(learned_ms_min), minutes(learned_ms_max));
-        let learned = began
-            .filter(|_| rules.inactivity.learned)
-            .and_then(|began| self.rhythm.limit_minutes(Side::AtHome, began.minutes(), bounds, &rules.rhythm()));
+        let learned = began.and_then(|began| rules.learned_at_home(&self.rhythm, began));
         let ms = learned.map_or(rules.inactivity.limit_ms, |minutes| u64::from(minutes) * MINUTE_MS);
         let limit = Limit { ms, reason: Reason::NoSignOfLife };
         // Without a trusted clock there is no morning: the continuous limit stands alone.
@@ -323,6 +325,13 @@ impl DailyLifeRules {
         let InactivityRules { false_alarms_a_year, hours_vary_minutes, tail_permille, .. } = self.inactivity;
         RhythmRules { false_alarms_a_year, hours_vary_minutes, tail_permille }
     }
+
+    /// How long a quiet at home that begins then may last by what was learned, minutes.
+    fn learned_at_home(&self, rhythm: &Rhythm, began: LocalTime) -> Option<u32> {
+        let InactivityRules { learned, learned_ms_min, learned_ms_max, .. } = self.inactivity;
+        let bounds = (minutes(learned_ms_min), minutes(learned_ms_max));
+        learned.then(|| rhythm.limit_minutes(Side::AtHome, began.minutes(), bounds, &self.rhythm()))?
+    }
 }
 
 impl Holiday {
@@ -332,12 +341,16 @@ impl Holiday {
 }
 
 /// How long an absence that began then may last, milliseconds.
+///
+/// One that was learned is no shorter than a quiet at home at that hour may be: whoever went to bed past the door
+/// cannot be told from whoever left by it.
 fn limit_out_ms(rhythm: &Rhythm, began: Option<LocalTime>, rules: &DailyLifeRules) -> u64 {
     let AwayRules { limit_ms, learned, learned_ms_min, learned_ms_max, .. } = rules.away;
     let bounds = (minutes(learned_ms_min), minutes(learned_ms_max));
-    let known = began
-        .filter(|_| learned)
-        .and_then(|began| rhythm.limit_minutes(Side::Out, began.minutes(), bounds, &rules.rhythm()));
+    let known = began.filter(|_| learned).and_then(|began| {
+        let out = rhythm.limit_minutes(Side::Out, began.minutes(), bounds, &rules.rhythm())?;
+        Some(rules.learned_at_home(rhythm, began).map_or(out, |at_home| out.max(at_home)))
+    });
     let ms = known.map_or_else(|| rules.away.first_limit_ms(began), |minutes| u64::from(minutes) * MINUTE_MS);
     began.map_or(ms, |began| past_holidays(began, ms, rules.holidays.iter(), limit_ms))
 }

@@ -182,6 +182,7 @@ impl Home {
             visits,
             evidence,
         } = snapshot;
+        let daily_life = daily_life.restored(&rules.daily_life);
         Self {
             rules,
             pre_alarms,

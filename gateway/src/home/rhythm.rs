@@ -1,8 +1,9 @@
 //! The learned rhythm of a home: how long it may be quiet at each hour before somebody should ask.
 //!
 //! After Cuddihy et al. (2007), whose alert line is a quantile of inactive time by time of day plus a
-//! margin. Two things differ. Time at home and time out have a line each, so that a working day out
-//! does not teach the home patience with a person on the floor. And the margin is a return level: the
+//! margin. Three things differ. Time at home and time out have a line each, so that a working day out
+//! does not teach the home patience with a person on the floor. Working days at home have a line of their
+//! own, so that Sunday's rising does not excuse Monday's. And the margin is a return level: the
 //! line is the longest quiet seen at that hour, raised (or lowered) by what the tail of an exponential
 //! of its size needs so that only [`RhythmRules::false_alarms_a_year`] natural quiets are expected to pass it, half of
 //! them at home and half out; with more days seen the margin shrinks by itself. All arithmetic is whole numbers, so
@@ -16,12 +17,15 @@ use super::local_time::DAY_MINUTES;
 
 /// Width of a step of the line, minutes.
 const STEP_MINUTES: i64 = 15;
+const DAY: i64 = DAY_MINUTES as i64;
 /// Steps of a day.
 const STEPS: usize = DAY_MINUTES as usize / STEP_MINUTES as usize;
 /// Only so long is remembered: habits change with the seasons.
-const HISTORY_MINUTES: i64 = 28 * DAY_MINUTES as i64;
+const HISTORY_MINUTES: i64 = 28 * DAY;
 /// Before so many days the defaults hold.
-const LEARNING_MINUTES: i64 = 3 * DAY_MINUTES as i64;
+const LEARNING_MINUTES: i64 = 3 * DAY;
+/// Before so many working days in the history they are judged as any day.
+const WORKING_DAYS_MIN: i64 = 4;
 /// Shorter quiets say nothing.
 const QUIET_MINUTES_MIN: u32 = 60;
 /// A longer one is taken for this long.
@@ -85,6 +89,13 @@ struct Quiet {
     minutes: u32,
 }
 
+impl Quiet {
+    /// Local minute since 1970 at which life ended it.
+    fn end(&self) -> i64 {
+        self.began + i64::from(self.minutes)
+    }
+}
+
 /// What a home has learned of its own quiet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rhythm {
@@ -94,6 +105,10 @@ pub struct Rhythm {
     quiets: VecDeque<Quiet>,
     /// Longest quiet seen around each step of the day, minutes; empty until one was seen.
     at_home: Vec<u32>,
+    /// The same of those at home that ended on a working day. It is drawn anew when a state is restored, so that
+    /// states of programs that had no such line are read too.
+    #[serde(skip)]
+    working_days: Vec<u32>,
     out: Vec<u32>,
 }
 
@@ -111,25 +126,28 @@ impl Rhythm {
         let minutes = minutes.min(QUIET_MINUTES_MAX);
         let now = began + i64::from(minutes);
         self.quiets.push_back(Quiet { side, began, minutes });
-        let recent = |quiet: &Quiet| {
-            let age = now - (quiet.began + i64::from(quiet.minutes));
-            (0..HISTORY_MINUTES).contains(&age)
-        };
+        let recent = |quiet: &Quiet| (0..HISTORY_MINUTES).contains(&(now - quiet.end()));
         // A clock that was set back leaves quiets of the future; they go as the old ones do.
         self.quiets.retain(recent);
         while self.quiets.len() > QUIETS_MAX {
             self.quiets.pop_front();
         }
-        self.at_home = self.line(Side::AtHome, rules);
-        self.out = self.line(Side::Out, rules);
+        self.redraw(rules);
     }
 
-    fn line(&self, side: Side, rules: &RhythmRules) -> Vec<u32> {
+    /// Draws the lines from the quiets that are remembered, as after each quiet and when a state is restored.
+    pub fn redraw(&mut self, rules: &RhythmRules) {
+        self.at_home = self.line(Side::AtHome, rules, |_| true);
+        self.working_days = self.line(Side::AtHome, rules, |quiet| is_working_day(quiet.end()));
+        self.out = self.line(Side::Out, rules, |_| true);
+    }
+
+    fn line(&self, side: Side, rules: &RhythmRules, counts: impl Fn(&Quiet) -> bool) -> Vec<u32> {
         let mut line = Vec::new();
         let reach = side.reach_minutes(rules);
-        for quiet in self.quiets.iter().filter(|quiet| quiet.side == side) {
+        for quiet in self.quiets.iter().filter(|quiet| quiet.side == side && counts(quiet)) {
             line.resize(STEPS, 0);
-            let end = quiet.began + i64::from(quiet.minutes);
+            let end = quiet.end();
             let first = (quiet.began - reach).div_euclid(STEP_MINUTES);
             let last = (end + reach).div_euclid(STEP_MINUTES);
             // Further back than a day the same hours say less than later ones do.
@@ -152,22 +170,42 @@ impl Rhythm {
             Side::AtHome => &self.at_home,
             Side::Out => &self.out,
         };
-        let seen = began - self.since?;
+        let since = self.since?;
+        let seen = began - since;
         if seen < LEARNING_MINUTES || line.is_empty() {
             return None;
         }
         let factor = factor_permille(seen.min(HISTORY_MINUTES).unsigned_abs(), rules, side);
+        let working = self.working_days(side, since, began, rules);
         let mut minutes = least;
         while minutes < most {
-            let step = (began + i64::from(minutes)).div_euclid(STEP_MINUTES);
-            let longest = line.get(step_of_day(step)).copied().unwrap_or(0);
-            if minutes >= scaled(longest, factor).saturating_add(side.grace_minutes()) {
+            let at = began + i64::from(minutes);
+            let longest = |line: &[u32]| line.get(step_of_day(at.div_euclid(STEP_MINUTES))).copied().unwrap_or(0);
+            let any_day = scaled(longest(line), factor);
+            let usual = working
+                .filter(|_| is_working_day(at))
+                .map_or(any_day, |(line, factor)| any_day.min(scaled(longest(line), factor)));
+            if minutes >= usual.saturating_add(side.grace_minutes()) {
                 return Some(minutes);
             }
             minutes += STEP_MINUTES.unsigned_abs() as u32;
         }
         Some(most)
     }
+
+    /// The line of the working days at home and its factor, once enough of them were seen.
+    fn working_days(&self, side: Side, since: i64, began: i64, rules: &RhythmRules) -> Option<(&[u32], i64)> {
+        let first = since.max(began - HISTORY_MINUTES).div_euclid(DAY);
+        let days = (first..began.div_euclid(DAY)).filter(|day| is_working_day(day * DAY)).count();
+        let days = i64::try_from(days).unwrap_or(i64::MAX);
+        let known = side == Side::AtHome && days >= WORKING_DAYS_MIN && !self.working_days.is_empty();
+        known.then(|| (self.working_days.as_slice(), factor_permille((days * DAY).unsigned_abs(), rules, side)))
+    }
+}
+
+/// Whether a local minute since 1970, whose first day was a Thursday, lies in Monday to Friday.
+fn is_working_day(minute: i64) -> bool {
+    (minute.div_euclid(DAY) + 3).rem_euclid(7) < 5
 }
 
 fn step_of_day(step: i64) -> usize {
@@ -210,7 +248,6 @@ fn ln_permille(number: u64, by: u64) -> i64 {
 mod tests {
     use super::*;
 
-    const DAY: i64 = DAY_MINUTES as i64;
     const RULES: RhythmRules = RhythmRules { false_alarms_a_year: 12, hours_vary_minutes: 30, tail_permille: 150 };
 
     #[test]
@@ -264,6 +301,32 @@ mod tests {
         };
         assert!(night(7, 1) > night(7, 12));
         assert!(night(7, 12) > night(28, 12));
+    }
+
+    #[test]
+    fn a_long_sunday_does_not_excuse_a_monday() {
+        // Two weeks from a Monday: up at 07:00 on working days, at 10:00 on Saturday and Sunday.
+        const MONDAY: i64 = 4 * DAY;
+        let mut rhythm = Rhythm::default();
+        rhythm.lived(MONDAY);
+        for day in 0..14 {
+            let minutes = if day % 7 < 5 { 480 } else { 660 };
+            rhythm.learn(Side::AtHome, MONDAY + (day - 1) * DAY + 23 * 60, minutes, &RULES);
+        }
+        let up_by = |day: i64| {
+            let began = MONDAY + (day - 1) * DAY + 23 * 60;
+            rhythm.limit_minutes(Side::AtHome, began, (120, 1_440), &RULES).unwrap() - 60
+        };
+        assert!((7 * 60..9 * 60).contains(&up_by(14)), "{}", up_by(14));
+        assert!((10 * 60..12 * 60).contains(&up_by(19)), "{}", up_by(19));
+        // With few working days seen, all days are one.
+        let mut young = Rhythm::default();
+        young.lived(MONDAY + 4 * DAY);
+        for (day, minutes) in [(4, 480), (5, 660), (6, 660)] {
+            young.learn(Side::AtHome, MONDAY + (day - 1) * DAY + 23 * 60, minutes, &RULES);
+        }
+        let began = MONDAY + 6 * DAY + 23 * 60 + DAY;
+        assert!(young.limit_minutes(Side::AtHome, began, (120, 1_440), &RULES) >= Some(660));
     }
 
     #[test]
