@@ -66,7 +66,7 @@ const INSIDE_WORDS: [&str; 24] = [
 const ABSENCE_MS_MIN: i64 = 90 * 60_000;
 /// So near to a quiet's beginning or end counts as its first or last word, milliseconds.
 const BESIDE_MS: i64 = 3 * 60_000;
-/// A contact must both begin and end so many of them.
+/// A contact must both begin and end so many of them, and half as many as the best.
 const ABSENCES_MIN: usize = 2;
 
 /// The configured rules with a role for every device of the log, and a line on each.
@@ -77,23 +77,23 @@ pub(super) fn assign(log: &HomeLog, configured: &HomeRules, learning_days: i64) 
     let by_name = |index: usize| {
         let device = log.devices.get(index)?;
         let name = device.name.to_lowercase();
-        matches!(device.called.as_str(), "door" | "contact")
-            .then(|| EXIT_WORDS.iter().find(|word| name.contains(**word)))
-            .flatten()
+        let door = matches!(device.called.as_str(), "door" | "contact") && may_lead_out(device).is_some();
+        door.then(|| EXIT_WORDS.iter().find(|word| name.contains(**word))).flatten()
     };
     let configured_exit = log
         .devices
         .iter()
         .any(|device| configured.devices.get(&device.name).is_some_and(|place| place.role == Some(Role::ExitDoor)));
     let named_exit = (0..log.devices.len()).any(|index| by_name(index).is_some());
-    let found =
-        if configured_exit || named_exit { None } else { by_absences(log, learning_days, rules.utc_offset_minutes) };
+    let known_exit = configured_exit || named_exit;
+    let found = if known_exit { Vec::new() } else { by_absences(log, learning_days, rules.utc_offset_minutes) };
     for (index, device) in log.devices.iter().enumerate() {
         let known = configured.devices.get(&device.name).and_then(|place| place.role);
-        let (role, why) = match (known, by_name(index), &found) {
+        let absences = found.iter().find(|(exit, _)| *exit == index);
+        let (role, why) = match (known, by_name(index), absences) {
             (Some(role), ..) => (role, "as configured".to_owned()),
             (None, Some(word), _) if !configured_exit => (Role::ExitDoor, format!("its name says `{word}`")),
-            (None, _, Some((exit, absences))) if *exit == index => {
+            (None, _, Some((_, absences))) => {
                 (Role::ExitDoor, format!("{absences} long quiets by day both begin and end with it"))
             }
             (None, ..) => (inside(device.kind), format!("from `{}`", device.called)),
@@ -146,9 +146,9 @@ fn may_lead_out(device: &LogDevice) -> Option<u8> {
     }
 }
 
-/// Finds, in the learning days alone, the contact that most long quiets by day both begin and end with: a door, or
-/// where no door does a contact of which nobody says what it is.
-fn by_absences(log: &HomeLog, learning_days: i64, utc_offset_minutes: i32) -> Option<(usize, usize)> {
+/// Finds, in the learning days alone, the contacts that long quiets by day both begin and end with: doors, or where no
+/// door does contacts of which nobody says what they are.
+fn by_absences(log: &HomeLog, learning_days: i64, utc_offset_minutes: i32) -> Vec<(usize, usize)> {
     let until_ms = log.counts_from_ms(learning_days, utc_offset_minutes);
     let events: Vec<_> = log.events.iter().take_while(|event| event.wall_ms < until_ms).collect();
     let hour = |wall_ms| LocalTime::of_wall(wall_ms, utc_offset_minutes).minute / 60;
@@ -168,13 +168,17 @@ fn by_absences(log: &HomeLog, learning_days: i64, utc_offset_minutes: i32) -> Op
             count(&mut ended, after.map(|event| event.device));
         }
     }
-    began
+    let both: Vec<_> = began
         .into_iter()
         .filter_map(|(index, count)| Some((log.devices.get(index).and_then(may_lead_out)?, index, count)))
         .map(|(likely, index, count)| (likely, index, count.min(ended.get(&index).copied().unwrap_or(0))))
         .filter(|(_, _, count)| *count >= ABSENCES_MIN)
-        .max_by_key(|(likely, index, count)| (*likely, *count, std::cmp::Reverse(*index)))
-        .map(|(_, index, count)| (index, count))
+        .collect();
+    let Some((best, _, most)) = both.iter().copied().max_by_key(|(likely, _, count)| (*likely, *count)) else {
+        return Vec::new();
+    };
+    let chosen = both.into_iter().filter(|(likely, _, count)| *likely == best && count * 2 >= most);
+    chosen.map(|(_, index, count)| (index, count)).collect()
 }
 
 fn count(counts: &mut BTreeMap<usize, usize>, devices: impl Iterator<Item = usize>) {

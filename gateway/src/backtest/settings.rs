@@ -11,7 +11,7 @@ const BUDGETS: [u32; 9] = [1, 3, 6, 12, 24, 48, 96, 192, 384];
 /// Budgets of the eager rows.
 const EAGER_BUDGETS: [u32; 5] = [6, 12, 48, 192, 384];
 /// Rows that wait longer at home, out or both.
-const CALMER: [Calmer; 5] = [
+const CALMER: [Calmer; 6] = [
     Calmer { family: Family::Calm, hours: (4, 12), vary_minutes: 60, out_hours_min: 12, budgets: &[1, 6, 12, 24] },
     Calmer { family: Family::Patient, hours: (4, 12), vary_minutes: 240, out_hours_min: 24, budgets: &[1, 12, 48] },
     Calmer { family: Family::Patient, hours: (11, 12), vary_minutes: 240, out_hours_min: 24, budgets: &[1] },
@@ -23,6 +23,7 @@ const CALMER: [Calmer; 5] = [
         budgets: &[1, 2, 6, 12, 48],
     },
     Calmer { family: Family::Patient, hours: (4, 24), vary_minutes: 240, out_hours_min: 100, budgets: &[1, 12, 48] },
+    Calmer { family: Family::Patient, hours: (12, 24), vary_minutes: 240, out_hours_min: 120, budgets: &[1] },
 ];
 
 struct Calmer {

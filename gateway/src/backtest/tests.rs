@@ -70,6 +70,22 @@ fn a_stereo_is_no_way_out_and_a_bare_number_may_be_one() {
 }
 
 #[test]
+fn a_home_that_is_left_by_two_doors_has_two_ways_out() {
+    let mut csv = String::new();
+    for line in three_weeks("D1").lines() {
+        // Every second day by the garage.
+        let other = line.contains("\"D1\"") && line.get(11..12).is_some_and(|day| "13579".contains(day));
+        let line = if other { line.replace(",d,\"D1\"", ",g,\"D4\"") } else { line.to_owned() };
+        csv.push_str(&line);
+        csv.push('\n');
+    }
+    let results = results(&csv);
+    let exits: Vec<_> = results[0].roles.iter().filter(|line| line.contains("exit_door")).collect();
+    assert_eq!(exits.len(), 2, "{exits:?}");
+    assert_eq!(row(&results[0], Family::Configured).calls, []);
+}
+
+#[test]
 fn a_night_that_begins_by_the_door_is_asked_about_no_sooner_than_another() {
     let mut csv = three_weeks("Front door");
     csv.push_str("h,2024-01-17T22:51:00,d,Front door,door,ON\nh,2024-01-17T22:51:05,d,Front door,door,OFF\n");
