@@ -75,7 +75,7 @@ impl Stage {
     /// The words in Chinese, spoken and shown first.
     pub fn zh(self) -> &'static str {
         match self {
-            Self::Quiet => "一切正常",
+            Self::Quiet => "当前没有求助",
             Self::NotConnected => "系统不通,请打120",
             Self::Recorded => "正在联系中心",
             Self::Received => "中心已收到,等人接手",
@@ -96,7 +96,7 @@ impl Stage {
     /// The words in English.
     pub fn en(self) -> &'static str {
         match self {
-            Self::Quiet => "All is well",
+            Self::Quiet => "No call is open",
             Self::NotConnected => "Not connected: call 120",
             Self::Recorded => "Contacting the centre",
             Self::Received => "Arrived, no person yet",

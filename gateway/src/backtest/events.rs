@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::civil::DateTime;
 use protocol::observation::{Kind, Reading};
-use protocol::record::{Body, Record};
+use protocol::record::{Body, Cancelled, Record, SaidFine, Trigger};
+use protocol::trigger::{Reason, TriggerKind};
+use protocol::visit::VisitRecord;
 
+use super::replay::PATIENCE_MS;
 use crate::home::local_time::LocalTime;
 
 /// Why a recording cannot be replayed.
@@ -52,8 +55,17 @@ pub struct LogEvent {
     pub on: bool,
 }
 
-/// The recorded days of one home, in order of time.
+/// What people did in a home, of which only its own journal knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// The elder pressed this button, whatever for.
+    Pressed(String),
+    /// A caregiver came or went.
+    Visit(VisitRecord),
+}
+
+/// The recorded days of one home, in order of time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HomeLog {
     /// Its name.
     pub home: String,
@@ -61,6 +73,10 @@ pub struct HomeLog {
     pub devices: Vec<LogDevice>,
     /// What they said.
     pub events: Vec<LogEvent>,
+    /// What people did, Unix milliseconds.
+    pub acts: Vec<(i64, Act)>,
+    /// What was left out of the recording and why, a line each.
+    pub left_out: Vec<String>,
 }
 
 impl HomeLog {
@@ -78,6 +94,25 @@ impl HomeLog {
         let first = self.events.first().map_or(0, |event| event.wall_ms);
         let day = LocalTime::of_wall(first, utc_offset_minutes).day + learning_days;
         day * 86_400_000 - i64::from(utc_offset_minutes) * 60_000
+    }
+
+    /// Keeps the longest stretch without a silence of over [`PATIENCE_MS`]: days of which nothing is known would make
+    /// any rate of calls small.
+    fn keep_longest_stretch(&mut self) {
+        let mut stretches = self.events.chunk_by(|a, b| b.wall_ms - a.wall_ms <= PATIENCE_MS);
+        let length = |stretch: &&[LogEvent]| match stretch {
+            [first, .., last] => last.wall_ms - first.wall_ms,
+            _ => 0,
+        };
+        let longest = stretches.by_ref().max_by_key(length).map(<[LogEvent]>::to_vec).unwrap_or_default();
+        let left_out = self.events.len() - longest.len();
+        if left_out > 0 {
+            self.left_out.push(format!("{left_out} events before or after a silence of over two weeks"));
+        }
+        self.events = longest;
+        if let (Some(first), Some(last)) = (self.events.first(), self.events.last()) {
+            self.acts.retain(|(wall_ms, _)| (first.wall_ms..=last.wall_ms).contains(wall_ms));
+        }
     }
 }
 
@@ -101,6 +136,8 @@ pub(super) fn read(bytes: &[u8], utc_offset_minutes: i32) -> Result<Vec<HomeLog>
     let mut logs: Vec<HomeLog> = homes.logs.into_values().map(|(log, _)| log).collect();
     for log in &mut logs {
         log.events.sort_by_key(|event| event.wall_ms);
+        log.acts.sort_by_key(|(wall_ms, _)| *wall_ms);
+        log.keep_longest_stretch();
     }
     logs.retain(|log| !log.events.is_empty());
     if logs.is_empty() { Err(EventsError::Empty) } else { Ok(logs) }
@@ -113,9 +150,13 @@ struct Homes {
 }
 
 impl Homes {
+    fn of(&mut self, home: &str) -> &mut (HomeLog, BTreeMap<String, usize>) {
+        let fresh = || HomeLog { home: home.to_owned(), ..HomeLog::default() };
+        self.logs.entry(home.to_owned()).or_insert_with(|| (fresh(), BTreeMap::new()))
+    }
+
     fn push(&mut self, home: &str, id: &str, device: impl FnOnce(&[LogDevice]) -> LogDevice, wall_ms: i64, on: bool) {
-        let fresh = || HomeLog { home: home.to_owned(), devices: Vec::new(), events: Vec::new() };
-        let (log, ids) = self.logs.entry(home.to_owned()).or_insert_with(|| (fresh(), BTreeMap::new()));
+        let (log, ids) = self.of(home);
         let device = *ids.entry(id.to_owned()).or_insert_with(|| {
             let device = device(&log.devices);
             log.devices.push(device);
@@ -126,6 +167,9 @@ impl Homes {
 
     /// A journal is of one home; what it knows without a trusted clock has no hour.
     fn record(&mut self, record: &Record) {
+        if let Some(act) = act(&record.body).filter(|_| record.at.wall_trusted) {
+            self.of("journal").0.acts.push((record.at.wall_ms, act));
+        }
         let Body::Observed(observed) = &record.body else { return };
         let on = match observed.value {
             Reading::Active | Reading::Open => true,
@@ -157,13 +201,14 @@ impl Homes {
         let wall_ms = wall_ms(time, utc_offset_minutes)?;
         let kind = match called.as_str() {
             "motion" => Kind::Motion,
-            "door" | "flush" | "item" => Kind::Contact,
-            "pressure" => Kind::Bed,
+            "door" | "contact" | "flush" | "item" => Kind::Contact,
+            "pressure" | "bed" => Kind::Bed,
+            "presence" => Kind::Presence,
             other => return Err(format!("`{other}` is none of motion, door, pressure, flush, item")),
         };
-        let on = match state.as_str() {
-            "ON" => true,
-            "OFF" => false,
+        let on = match state.to_uppercase().as_str() {
+            "ON" | "OPEN" => true,
+            "OFF" | "CLOSE" | "CLOSED" => false,
             other => return Err(format!("`{other}` is neither ON nor OFF")),
         };
         let device = |known: &[LogDevice]| {
@@ -173,6 +218,36 @@ impl Homes {
         };
         self.push(home, sensor, device, wall_ms, on);
         Ok(())
+    }
+}
+
+/// What a record of the home's own journal says that people did. The rest the rules conclude by themselves.
+fn act(body: &Body) -> Option<Act> {
+    match body {
+        Body::Trigger(Trigger { kind: TriggerKind::Sos | TriggerKind::Assistance, device, test: false, .. })
+        | Body::Cancelled(Cancelled { reason: Reason::ElderCancelled, device, .. })
+        | Body::SaidFine(SaidFine { device }) => Some(Act::Pressed(device.clone())),
+        Body::Visit(visit) => Some(Act::Visit(visit.clone())),
+        Body::Started(_)
+        | Body::Stopped
+        | Body::Observed(_)
+        | Body::Trigger(_)
+        | Body::PreAlarm(_)
+        | Body::Cancelled(_)
+        | Body::Reassured(_)
+        | Body::Resolved(_)
+        | Body::Link { .. }
+        | Body::Delivered(_)
+        | Body::DeviceListed(_)
+        | Body::Mains(_)
+        | Body::Restored(_)
+        | Body::Tested(_)
+        | Body::Played(_)
+        | Body::ContactsCalled(_)
+        | Body::ContactTold(_)
+        | Body::Concluded(_)
+        | Body::SegmentRetired(_)
+        | Body::Missing(_) => None,
     }
 }
 

@@ -23,7 +23,7 @@ mod roles;
 mod settings;
 
 pub use self::command::{Command, read_files};
-pub use self::events::{EventsError, HomeLog, LogEvent};
+pub use self::events::{Act, EventsError, HomeLog, LogEvent};
 pub use self::expectation::Expectation;
 pub use self::expected::Expected;
 pub use self::labels::Labels;
@@ -98,7 +98,8 @@ pub fn run_settings(
     let chosen = logs.iter().filter(|log| plan.only.is_none_or(|only| log.home == only));
     let mut results = Vec::new();
     for log in chosen {
-        let (rules, roles) = roles::assign(log, plan.rules, plan.learning_days);
+        let (rules, mut roles) = roles::assign(log, plan.rules, plan.learning_days);
+        roles.extend(log.left_out.iter().map(|what| format!("left out: {what}")));
         let settings = settings(&rules);
         let count = settings.len();
         let mut rows = Vec::new();

@@ -2,13 +2,14 @@
 
 use protocol::ids::{Hash32, Incarnation};
 use protocol::observation::{Kind, Observation, Reading};
-use protocol::record::{Body, ChainHead, Stamp};
+use protocol::record::{Body, ChainHead, SaidFine, Stamp};
 use protocol::trigger::{Reason, TriggerKind};
 
 use super::Plan;
-use super::events::{HomeLog, LogDevice, LogEvent};
+use super::events::{Act, HomeLog, LogDevice, LogEvent};
 use super::measure::{Call, Measured};
 use super::settings::Setting;
+use crate::decode::Role;
 use crate::home::{Effect, Home, Input};
 
 /// From one stop to the next, milliseconds.
@@ -59,6 +60,19 @@ impl Replayed {
         called
     }
 
+    /// Folds what people did.
+    fn done(&mut self, wall_ms: i64, act: &Act) {
+        let at = self.at(wall_ms);
+        let body = match act {
+            Act::Pressed(device) => Body::SaidFine(SaidFine { device: device.clone() }),
+            Act::Visit(visit) => Body::Visit(visit.clone()),
+        };
+        if let Ok(record) = self.chain.seal(at, None, body) {
+            self.home.apply(&record);
+        }
+        self.raised &= !matches!(act, Act::Pressed(_));
+    }
+
     /// Wakes the home at its next deadline, where that is due by `until_ms`; gives back when, and why it called.
     fn wake(&mut self, until_ms: i64) -> Option<(i64, Option<Reason>)> {
         let (due_ms, _) = self.home.next_deadline()?;
@@ -76,6 +90,7 @@ pub(super) fn measure(log: &HomeLog, setting: &Setting, plan: &Plan<'_>) -> Meas
     let mut replayed = Replayed::new(setting, log.events.first().map_or(0, |event| event.wall_ms));
     let mut values = vec![None; log.devices.len()];
     let mut stop_ms = counts_from_ms;
+    let mut acts = log.acts.iter().peekable();
     for event in &log.events {
         while stop_ms < event.wall_ms {
             let calls = &mut measured.calls;
@@ -87,7 +102,12 @@ pub(super) fn measure(log: &HomeLog, setting: &Setting, plan: &Plan<'_>) -> Meas
             stop_ms += STOP_EVERY_MS;
         }
         let calls = &mut measured.calls;
-        until(&mut replayed, event.wall_ms, |wall_ms, reason| calls.push(call(wall_ms, reason, &labelled_out)));
+        let mut called = |wall_ms, reason| calls.push(call(wall_ms, reason, &labelled_out));
+        while let Some((wall_ms, act)) = acts.next_if(|(wall_ms, _)| *wall_ms <= event.wall_ms) {
+            until(&mut replayed, *wall_ms, &mut called);
+            replayed.done(*wall_ms, act);
+        }
+        until(&mut replayed, event.wall_ms, &mut called);
         speak(&mut replayed, log, event, &mut values);
     }
     measured.calls.retain(|call| call.wall_ms >= counts_from_ms);
@@ -107,9 +127,13 @@ fn until(replayed: &mut Replayed, until_ms: i64, mut called: impl FnMut(i64, Rea
     }
 }
 
-/// Says what a device said, as an edge where it changes what was known.
+/// Says what a device said, as an edge where it changes what was known. What the configuration ignores says nothing.
 fn speak(replayed: &mut Replayed, log: &HomeLog, event: &LogEvent, values: &mut [Option<bool>]) {
     let (Some(device), Some(value)) = (log.devices.get(event.device), values.get_mut(event.device)) else { return };
+    let place = replayed.home.rules().devices.get(&device.name);
+    if place.is_some_and(|place| place.role == Some(Role::Ignore)) {
+        return;
+    }
     let edge = value.replace(event.on) != Some(event.on);
     let observation = observation(device, event.on);
     let at = replayed.at(event.wall_ms);

@@ -180,6 +180,76 @@ fn a_journals_dump_is_a_recording() {
     assert_eq!((logs.len(), logs[0].events.len(), logs[0].devices[0].name.as_str()), (1, 2, "front door"));
 }
 
+/// A home whose elder sits still from nine to six each day and answers with the button at noon and at three.
+fn answered_days(answers: bool) -> String {
+    use protocol::ids::{Hash32, Incarnation};
+    use protocol::observation::{Kind, Reading};
+    use protocol::record::{Body, ChainHead, Observed, SaidFine, Stamp};
+    let mut chain = ChainHead { incarnation: Incarnation(1), next_seq: 1, hash: Hash32::ZERO };
+    let mut lines = String::new();
+    for day in 0..10_i64 {
+        let moves = [7, 8, 9, 18, 20, 22].map(|hour| (hour, false));
+        let presses = [12, 15].map(|hour| (hour, true));
+        let mut hours: Vec<_> = moves.into_iter().chain(presses.into_iter().filter(|_| answers)).collect();
+        hours.sort_unstable();
+        for (hour, pressed) in hours {
+            let wall_ms = (day * 24 + hour) * 3_600_000;
+            let at = Stamp { boot: 1, uptime_ms: wall_ms.unsigned_abs(), wall_ms, wall_trusted: true };
+            let seen = |device: &str, value| {
+                let (device, key, room) = (device.to_owned(), "state".to_owned(), None);
+                Body::Observed(Observed { kind: Kind::Contact, device, key, room, value })
+            };
+            let bodies = if pressed {
+                vec![Body::SaidFine(SaidFine { device: "fine".into() })]
+            } else {
+                vec![
+                    seen("drawer", Reading::Open),
+                    seen("drawer", Reading::Closed),
+                    seen("fridge", Reading::Open),
+                    seen("fridge", Reading::Closed),
+                ]
+            };
+            for body in bodies {
+                let _ = writeln!(lines, "{}", serde_json::to_string(&chain.seal(at, None, body).unwrap()).unwrap());
+            }
+        }
+    }
+    lines
+}
+
+#[test]
+fn what_the_elder_pressed_is_replayed_from_the_homes_own_journal() {
+    let mut rules = HomeRules { utc_offset_minutes: 0, ..HomeRules::default() };
+    let inactivity = &mut rules.daily_life.inactivity;
+    (inactivity.learned, inactivity.limit_ms) = (false, 8 * 3_600_000 + 1_800_000);
+    let calls = |answers: bool| {
+        let logs = read_events(answered_days(answers).as_bytes(), 0).unwrap();
+        let results = run(&logs, &Plan { rules: &rules, learning_days: 3, labels: None, only: None }, |_| {});
+        row(&results[0], Family::Configured).calls.len()
+    };
+    assert_eq!(
+        (calls(true), calls(false)),
+        (7, 14),
+        "nights of nine hours are called either way, days only unanswered"
+    );
+}
+
+#[test]
+fn days_of_which_nothing_is_known_do_not_count_and_an_ignored_device_says_nothing() {
+    let csv = three_weeks("Front door");
+    let stray = csv.replacen('\n', "\nh,1970-01-01T00:00:00,b,Bath tap,item,ON\n", 1);
+    let results = results(&stray);
+    assert_eq!(results[0].counted_days, 14);
+    assert!(results[0].roles.iter().any(|line| line.starts_with("left out: 1 events")), "{:?}", results[0].roles);
+    let place = crate::home::Place { role: Some(crate::decode::Role::Ignore), room: None, power: None };
+    let mut rules = HomeRules::default();
+    rules.devices.insert("Bath tap".into(), place.clone());
+    rules.devices.insert("Kitchen,Stove".into(), place);
+    let logs = read_events(csv.as_bytes(), 480).unwrap();
+    let ignored = run(&logs, &Plan { rules: &rules, learning_days: 7, labels: None, only: None }, |_| {});
+    assert_ne!(row(&ignored[0], Family::Configured).calls, row(&results[0], Family::Configured).calls);
+}
+
 #[test]
 fn a_home_that_misses_its_expectation_says_by_how_much() {
     let results = results(&three_weeks("Front door"));

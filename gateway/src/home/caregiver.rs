@@ -1,7 +1,8 @@
-//! A caregiver in the home: their motion is not the elder's, so the elder's clock stands still.
+//! Caregivers in the home: their motion is not the elder's, so the elder's clock stands still.
 //!
-//! It never goes back to nought for a visit, and it runs on at the plan's end and a little, some time
-//! after somebody left by the exit door, or after some hours, whether or not they checked out.
+//! It never goes back to nought for a visit, not even for the door that lets the caregiver in before the check-in,
+//! and it runs on at the plan's end and a little, some time after a caregiver checked out or left by the exit door,
+//! or after some hours, whether or not they checked out.
 
 use protocol::record::{Body, Concluded, Stamp, Standing};
 use protocol::trigger::Reason;
@@ -20,14 +21,16 @@ pub struct CaregiverRules {
     pub plan_ms: Option<u64>,
     /// How long beyond the plan the clock still stands.
     pub after_plan_ms: u64,
-    /// How long after the exit door's last word the clock still stands.
+    /// How long after a check-out or the exit door's last word the clock still stands.
     pub after_exit_ms: u64,
     /// The door's words so soon after a check-in are of the arrival.
     pub arriving_ms: u64,
+    /// The door's words so soon before a check-in are of the arrival too, and all that spoke after them.
+    pub door_before_ms: u64,
 }
 
 impl Default for CaregiverRules {
-    /// 4 h; no plan, and 15 min beyond it; 10 min after the exit door.
+    /// 4 h; no plan, and 15 min beyond it; 10 min after the exit door; arriving takes 5 min before the check-in, 2 after.
     fn default() -> Self {
         Self {
             visit_ms_max: 4 * 3_600_000,
@@ -35,6 +38,7 @@ impl Default for CaregiverRules {
             after_plan_ms: 15 * 60_000,
             after_exit_ms: 10 * 60_000,
             arriving_ms: 2 * 60_000,
+            door_before_ms: 5 * 60_000,
         }
     }
 }
@@ -43,75 +47,87 @@ impl Default for CaregiverRules {
 struct Present {
     caregiver: String,
     since: Stopwatch,
-    /// Runs from the exit door's last word during the visit.
+    /// Runs from the check-out, or from the exit door's last word during the visit.
     exit: Option<Stopwatch>,
 }
 
-/// The visit that the elder's clock stands still for.
+/// Visits at one time; beyond it the last is not counted, and the clock stands still for the others all the same.
+const PRESENT_MAX: usize = 16;
+
+/// The visits that the elder's clock stands still for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Caregiver {
-    present: Option<Present>,
+    present: Vec<Present>,
 }
 
 impl Caregiver {
     /// Whether motion in the home may be a caregiver's.
     pub fn is_present(&self) -> bool {
-        self.present.is_some()
+        !self.present.is_empty()
     }
 
-    /// Ends the visit once one of its limits is reached.
+    /// Ends each visit once one of its limits is reached.
     pub fn woken(&self, now: &Stamp, rules: &CaregiverRules, effects: &mut Vec<Effect>) {
-        let Some(present) = &self.present else { return };
-        let due = ends(present, rules).into_iter().find(|(watch, ms, _)| watch.elapsed_ms(now) >= *ms);
-        if let Some((_, _, reason)) = due {
-            let (standing, device) = (Standing::VisitOver, present.caregiver.clone());
-            effects.push(Effect::Record(Body::Concluded(Concluded { standing, device, reason })));
+        for present in &self.present {
+            let due = ends(present, rules).into_iter().find(|(watch, ms, _)| watch.elapsed_ms(now) >= *ms);
+            if let Some((_, _, reason)) = due {
+                let (standing, device) = (Standing::VisitOver, present.caregiver.clone());
+                effects.push(Effect::Record(Body::Concluded(Concluded { standing, device, reason })));
+            }
         }
     }
 
     /// Folds a check-in or check-out; says whether the clock is to stand still from here on.
     pub fn visited(&mut self, at: &Stamp, visit: &VisitRecord) -> bool {
-        match visit.act {
-            // A check-in that the evidence speaks against must not quieten a home.
-            VisitAct::CheckIn if visit.grade > Grade::Contradicted => {
-                let same = self.present.as_ref().is_some_and(|present| present.caregiver == visit.caregiver);
-                if !same {
-                    let (caregiver, since) = (visit.caregiver.clone(), Stopwatch::start(at));
-                    self.present = Some(Present { caregiver, since, exit: None });
+        let known = self.present.iter_mut().find(|present| present.caregiver == visit.caregiver);
+        match (visit.act, known) {
+            (VisitAct::CheckIn, Some(present)) if visit.grade > Grade::Contradicted => {
+                // Checked out and in again: the visit goes on.
+                if present.exit.take().is_some() {
+                    present.since = Stopwatch::start(at);
                 }
             }
-            VisitAct::CheckIn => {}
-            VisitAct::CheckOut => self.left(&visit.caregiver),
+            // A check-in that the evidence speaks against must not quieten a home.
+            (VisitAct::CheckIn, None) if visit.grade > Grade::Contradicted => {
+                if self.present.len() < PRESENT_MAX {
+                    let (caregiver, since) = (visit.caregiver.clone(), Stopwatch::start(at));
+                    self.present.push(Present { caregiver, since, exit: None });
+                }
+            }
+            (VisitAct::CheckIn, _) | (VisitAct::CheckOut, None) => {}
+            // Whoever checks out has still to go out by the door.
+            (VisitAct::CheckOut, Some(present)) => present.exit = Some(Stopwatch::start(at)),
         }
         self.is_present()
     }
 
     /// Folds that this caregiver's visit is over.
     pub fn left(&mut self, caregiver: &str) {
-        self.present.take_if(|present| present.caregiver == caregiver);
+        self.present.retain(|present| present.caregiver != caregiver);
     }
 
-    /// Folds a word of the exit door.
+    /// Folds a word of the exit door: the only visitor may have gone by it, of several whoever has checked out.
     pub fn exit_moved(&mut self, at: &Stamp, rules: &CaregiverRules) {
-        if let Some(present) = &mut self.present
-            && present.since.elapsed_ms(at) > rules.arriving_ms
-        {
-            present.exit = Some(Stopwatch::start(at));
+        let alone = self.present.len() == 1;
+        for present in self.present.iter_mut().filter(|present| alone || present.exit.is_some()) {
+            if present.since.elapsed_ms(at) > rules.arriving_ms {
+                present.exit = Some(Stopwatch::start(at));
+            }
         }
     }
 
     /// Folds that the machine was up.
     pub fn seen(&mut self, at: &Stamp) {
-        if let Some(Present { since, exit, .. }) = &mut self.present {
+        for Present { since, exit, .. } in &mut self.present {
             since.seen(at);
             exit.iter_mut().for_each(|exit| exit.seen(at));
         }
     }
 
-    /// When the visit ends by itself.
+    /// When the next visit ends by itself.
     pub fn deadline(&self, rules: &CaregiverRules) -> Option<(u64, Deadline)> {
-        let ends = ends(self.present.as_ref()?, rules);
-        let due = ends.into_iter().filter_map(|(watch, ms, _)| watch.due_ms(ms)).min();
+        let ends = self.present.iter().flat_map(|present| ends(present, rules));
+        let due = ends.filter_map(|(watch, ms, _)| watch.due_ms(ms)).min();
         due.map(|due_ms| (due_ms, Deadline::VisitEnds))
     }
 }

@@ -78,11 +78,11 @@ impl DailyLife {
         self
     }
 
-    /// What an observation means beside its own record.
+    /// What an observation means beside its own record; `known_before` says whether its sensor has told of anything yet.
     pub fn observe(
         &self,
         now: &Stamp,
-        observation: &Observation,
+        (observation, known_before): (&Observation, bool),
         pre_alarms: &PreAlarms,
         rules: &HomeRules,
         effects: &mut Vec<Effect>,
@@ -92,7 +92,7 @@ impl DailyLife {
         // What a button of the elder's says is folded as a press; it has cancelled already.
         if self.caregiver.is_present()
             || observation.kind == Kind::Assistance
-            || !tells_of_life(observation.kind, &observation.value)
+            || !tells_of_life(observation.kind, &observation.value, known_before)
             || !self.chatter.is_life(now, sign.counts_as(), life.inactivity.one_sensor_ms)
         {
             return;
@@ -123,7 +123,10 @@ impl DailyLife {
     /// Asks, raises and concludes whatever is due.
     pub fn woken(&self, now: &Stamp, pre_alarms: &PreAlarms, rules: &DailyLifeRules, effects: &mut Vec<Effect>) {
         self.caregiver.woken(now, &rules.caregiver, effects);
-        self.away.woken(now, &rules.away, effects);
+        // Nobody has left who is being cared for.
+        if !self.caregiver.is_present() {
+            self.away.woken(now, &rules.away, effects);
+        }
         let before = effects.len();
         self.inactivity.woken(now, self.away.absence(), pre_alarms, &rules.inactivity, effects);
         if effects.len() == before {
@@ -131,8 +134,8 @@ impl DailyLife {
         }
     }
 
-    /// Folds an observation.
-    pub fn observed(&mut self, at: &Stamp, observed: &Observed, rules: &HomeRules) {
+    /// Folds an observation; `known_before` says whether its sensor had told of anything before.
+    pub fn observed(&mut self, at: &Stamp, observed: &Observed, known_before: bool, rules: &HomeRules) {
         let life = &rules.daily_life;
         let somebody = observed.value == Reading::Active;
         let where_from = (observed.device.as_str(), observed.key.as_str(), observed.room.as_deref());
@@ -144,7 +147,7 @@ impl DailyLife {
             self.dwell.bed(at, where_from, somebody);
             self.away.occupied(&observed.device, somebody);
         }
-        if !tells_of_life(observed.kind, &observed.value) {
+        if !tells_of_life(observed.kind, &observed.value, known_before) {
             return;
         }
         let sign = Sign::of(observed.kind, &observed.device, rules);
@@ -180,7 +183,8 @@ impl DailyLife {
             self.rhythm.lived(began);
         }
         let limit = self.limit_at_home(local, &rules.daily_life);
-        let ended = self.inactivity.lived(at, sign, began, limit, self.caregiver.is_present());
+        let held = (self.caregiver.is_present(), rules.daily_life.caregiver.door_before_ms);
+        let ended = self.inactivity.lived(at, sign, began, limit, held);
         if self.away.absence().is_none() {
             self.inactivity.answered();
             if let Some((began, minutes)) = ended {
@@ -193,6 +197,7 @@ impl DailyLife {
     fn pressed(&mut self, at: &Stamp, sign: &Sign<'_>, rules: &HomeRules) {
         self.away.surely_home();
         self.lived(at, sign, rules);
+        self.inactivity.surely_elder();
     }
 
     /// Folds what the rules concluded.
@@ -229,9 +234,13 @@ impl DailyLife {
     }
 
     /// Folds a check-in or check-out.
-    pub fn visited(&mut self, at: &Stamp, visit: &VisitRecord) {
+    pub fn visited(&mut self, at: &Stamp, visit: &VisitRecord, rules: &CaregiverRules) {
         let was = self.caregiver.is_present();
         let is = self.caregiver.visited(at, visit);
+        if is && !was {
+            self.inactivity.let_in(at, rules.door_before_ms);
+            self.away.surely_home();
+        }
         if was != is {
             self.stands_still(at, is);
         }
@@ -296,7 +305,7 @@ impl DailyLife {
     pub fn deadlines(&self, pre_alarms: &PreAlarms, rules: &DailyLifeRules) -> impl Iterator<Item = (u64, Deadline)> {
         let absence = self.away.absence();
         let visit = self.caregiver.deadline(&rules.caregiver);
-        let away = self.away.deadline(&rules.away);
+        let away = self.away.deadline(&rules.away).filter(|_| !self.caregiver.is_present());
         let quiet = self.inactivity.deadlines(absence, pre_alarms, &rules.inactivity);
         let dwell = self.dwell.deadlines(pre_alarms, &rules.dwell);
         visit.into_iter().chain(away).chain(quiet).chain(dwell)

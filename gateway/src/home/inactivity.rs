@@ -98,10 +98,19 @@ struct Raised {
     room: Option<String>,
 }
 
+/// The quiet that the exit door broke, kept until it is known who came in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct BeforeDoor {
+    quiet: Option<Quiet>,
+    /// Runs from the door's word.
+    door: Stopwatch,
+}
+
 /// The quiet of a home.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Inactivity {
     quiet: Option<Quiet>,
+    before_door: Option<BeforeDoor>,
     /// Whether the present quiet or absence has been asked about.
     asked: bool,
     raised: Option<Raised>,
@@ -145,15 +154,20 @@ impl Inactivity {
     }
 
     /// Folds a sign of life and gives back the quiet that it ended, where that was a habit of the elder's:
-    /// the local minute of its beginning and its length in minutes.
+    /// the local minute of its beginning and its length in minutes. `paused` says whether the clock stands still, the
+    /// milliseconds for how long a quiet that the exit door breaks is kept.
     pub fn lived(
         &mut self,
         at: &Stamp,
         sign: &Sign<'_>,
         began: Option<i64>,
         limit: Limit,
-        paused: bool,
+        (paused, door_before_ms): (bool, u64),
     ) -> Option<(i64, u32)> {
+        self.before_door.take_if(|before| before.door.elapsed_ms(at) > door_before_ms);
+        if sign.exit_door && self.before_door.is_none() {
+            self.before_door = Some(BeforeDoor { quiet: self.quiet.clone(), door: Stopwatch::start(at) });
+        }
         let ended = self.quiet.take().and_then(|quiet| {
             // Whoever comes in by the door after an alarm may be help, and the quiet no habit.
             let helped = self.raised.is_some() && sign.exit_door;
@@ -220,6 +234,21 @@ impl Inactivity {
         self.raised.take_if(|raised| calls.contains(&raised.trigger));
     }
 
+    /// Folds that a caregiver is there who came in by the door some minutes ago: what spoke since was theirs.
+    pub fn let_in(&mut self, at: &Stamp, door_before_ms: u64) {
+        if let Some(before) = self.before_door.take()
+            && before.door.elapsed_ms(at) <= door_before_ms
+            && before.quiet.is_some()
+        {
+            self.quiet = before.quiet;
+        }
+    }
+
+    /// Folds that it was the elder who spoke, whoever came by the door before.
+    pub fn surely_elder(&mut self) {
+        self.before_door = None;
+    }
+
     /// Folds that somebody has come or gone whose motion is not the elder's; that is contact too.
     pub fn stands_still(&mut self, at: &Stamp, still: bool) {
         if still {
@@ -232,8 +261,11 @@ impl Inactivity {
 
     /// Folds that the machine was up.
     pub fn seen(&mut self, at: &Stamp) {
-        if let Some(quiet) = &mut self.quiet {
+        for quiet in self.quiet.iter_mut().chain(self.before_door.iter_mut().flat_map(|before| &mut before.quiet)) {
             quiet.since.seen(at);
+        }
+        if let Some(before) = &mut self.before_door {
+            before.door.seen(at);
         }
         if let Some(raised) = &mut self.raised {
             raised.since.seen(at);

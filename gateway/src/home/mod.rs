@@ -334,18 +334,19 @@ impl Home {
             }
             Body::Observed(observed) => {
                 let of_others = self.daily_life.caregiver_present() || self.rules.may_be_pet(observed.kind);
+                let known_before = self.supervision.has_told(&observed.device);
                 self.falls.observed(record, observed, of_others, &self.rules.fall);
                 self.hazards.observed(observed);
                 if !self.rules.may_be_pet(observed.kind) {
-                    self.check_ins.observed(record, observed);
+                    self.check_ins.observed(record, observed, known_before);
                 }
                 self.supervision.observed(record, observed);
-                self.daily_life.observed(&record.at, observed, &self.rules);
+                self.daily_life.observed(&record.at, observed, known_before, &self.rules);
                 self.note_evidence(&record.at, observed);
             }
             Body::Visit(visit) => {
                 self.visits.apply(&record.at, visit);
-                self.daily_life.visited(&record.at, visit);
+                self.daily_life.visited(&record.at, visit, &self.rules.daily_life.caregiver);
             }
             Body::Concluded(concluded) => self.daily_life.concluded(&record.at, concluded, &self.rules),
             Body::Reassured(reassured) => self.reassurance.was_told(reassured.stage),

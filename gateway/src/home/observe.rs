@@ -24,12 +24,13 @@ impl Home {
         if edge && active && self.is_tested(now, observation, room.as_ref(), effects) {
             return;
         }
+        let told = (observation, self.supervision.has_told(&observation.device));
         self.supervision.observe(now, observation, edge, room.as_ref(), &self.rules.supervision, effects);
         if let Some(kind) = hazard::hazard_of(observation.kind) {
             let word = Word { kind, observation, edge, room, reason };
             self.hazards.said(now, word, &self.rules.hazard, effects);
             if edge {
-                self.daily_life.observe(now, observation, &self.pre_alarms, &self.rules, effects);
+                self.daily_life.observe(now, told, &self.pre_alarms, &self.rules, effects);
             }
             return;
         }
@@ -89,7 +90,7 @@ impl Home {
             // A visit comes as Input::Visit, graded; the bare observation adds nothing.
             Kind::Visit => {}
         }
-        self.daily_life.observe(now, observation, &self.pre_alarms, &self.rules, effects);
+        self.daily_life.observe(now, told, &self.pre_alarms, &self.rules, effects);
     }
 
     /// Whether a press or alarm is the one that an installer asked for; it is then recorded as a test.

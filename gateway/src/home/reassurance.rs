@@ -239,12 +239,15 @@ impl Reassurance {
         if open().next() == Some(&OrderClass::FireGas) && self.is_fire_known() {
             return Stage::LeaveNow;
         }
+        // Nobody who waits for help is asked anything, but a fall is asked about whatever a lesser call waits for.
+        if around.pre_alarm_running && open().next().is_none_or(|class| *class == OrderClass::Assistance) {
+            return Stage::PreAlarm;
+        }
         // A call that nothing can be said of yet hides nothing that is known of a less urgent one.
         match open().find_map(|class| self.stage_of(now, *class, around, rules)) {
             Some(stage) => stage,
             // What was told stays until the sync answers.
             None if open().next().is_some() => self.told,
-            None if around.pre_alarm_running => Stage::PreAlarm,
             None if self.link_down => Stage::LinkDown,
             None => Stage::Quiet,
         }

@@ -105,9 +105,7 @@ pub struct Rhythm {
     quiets: VecDeque<Quiet>,
     /// Longest quiet seen around each step of the day, minutes; empty until one was seen.
     at_home: Vec<u32>,
-    /// The same of those at home that ended on a working day. It is drawn anew when a state is restored, so that
-    /// states of programs that had no such line are read too.
-    #[serde(skip)]
+    /// The same of those at home that ended on a working day.
     working_days: Vec<u32>,
     out: Vec<u32>,
 }
@@ -135,7 +133,8 @@ impl Rhythm {
         self.redraw(rules);
     }
 
-    /// Draws the lines from the quiets that are remembered, as after each quiet and when a state is restored.
+    /// Draws the lines from the quiets that are remembered, as after each quiet and when a state is restored, whose
+    /// program may have had other rules.
     pub fn redraw(&mut self, rules: &RhythmRules) {
         self.at_home = self.line(Side::AtHome, rules, |_| true);
         self.working_days = self.line(Side::AtHome, rules, |quiet| is_working_day(quiet.end()));

@@ -55,11 +55,12 @@ impl HomeRules {
     }
 }
 
-/// Whether a message tells of somebody moving. That motion ended tells nothing; that a bed was left does.
-pub fn tells_of_life(kind: Kind, value: &Reading) -> bool {
+/// Whether a message tells of somebody moving. That motion ended tells nothing; that a bed was left or a door shut
+/// does, where it was known before: the first word of a sensor that finds it at rest is news of the sensor alone.
+pub fn tells_of_life(kind: Kind, value: &Reading, known_before: bool) -> bool {
     match kind {
         Kind::Motion | Kind::Presence | Kind::Vibration | Kind::Assistance => *value == Reading::Active,
-        Kind::Contact | Kind::Bed => true,
+        Kind::Contact | Kind::Bed => known_before || !matches!(value, Reading::Closed | Reading::Clear),
         Kind::Sos
         | Kind::Fall
         | Kind::FallWarning

@@ -176,7 +176,7 @@ fn a_press_is_told_step_by_step_until_it_is_closed() {
         0s told Someone is on the way
         0s told The helper has arrived
         0s record 1 call(s) resolved
-        0s told All is well
+        0s told No call is open
     "#]]);
 }
 
@@ -283,7 +283,7 @@ fn a_fall_the_elder_cancels_raises_nothing() {
         0s record pre-alarm Fall by radar, 30 s
         0s told Are you all right? Press cancel if so
         10s record cancelled by fine
-        10s told All is well
+        10s told No call is open
         10s record observed Motion Active by hall
     "#]]);
 }
@@ -313,7 +313,7 @@ fn a_cancelled_fall_followed_by_stillness_raises() {
         0s record pre-alarm Fall by radar, 30 s
         0s told Are you all right? Press cancel if so
         0s record cancelled by cancel
-        0s told All is well
+        0s told No call is open
         900s record trigger Fall by radar (NoMotionAfterFall)
         900s told Contacting the centre
         930s told Not connected: call 120
@@ -333,7 +333,7 @@ fn a_second_fall_after_a_cancelled_one_raises_without_pre_alarm() {
         0s record pre-alarm Fall by radar, 30 s
         0s told Are you all right? Press cancel if so
         0s record cancelled by fine
-        0s told All is well
+        0s told No call is open
         0s record observed Motion Active by hall
         1200s record trigger Fall by radar (SecondFall)
         1200s told Contacting the centre

@@ -152,8 +152,8 @@ impl CheckIns {
     }
 
     /// Folds an observation: any sign of a person is activity.
-    pub fn observed(&mut self, record: &Record, observed: &Observed) {
-        if tells_of_life(observed.kind, &observed.value) {
+    pub fn observed(&mut self, record: &Record, observed: &Observed, known_before: bool) {
+        if tells_of_life(observed.kind, &observed.value, known_before) {
             self.activity = Some(record.at);
         }
     }

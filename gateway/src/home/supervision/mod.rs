@@ -102,6 +102,11 @@ impl Supervision {
         self.silence.is_lost(device)
     }
 
+    /// Whether a sensor has ever told of anything.
+    pub fn has_told(&self, device: &str) -> bool {
+        self.stuck.has_told(device)
+    }
+
     /// Folds a start of the program.
     pub fn started(&mut self, record: &Record) {
         self.stuck.started(record);

@@ -93,6 +93,11 @@ impl Stuck {
         }
     }
 
+    /// Whether a sensor has ever told of anything.
+    pub fn has_told(&self, device: &str) -> bool {
+        self.saw.contains_key(device)
+    }
+
     /// Folds an observation.
     pub fn observed(&mut self, record: &Record, observed: &Observed) {
         if is_sight(observed.kind, &observed.value)

@@ -224,7 +224,7 @@ fn an_idle_link_that_is_down_is_shown_and_a_press_comes_before_it() {
         0s told Contacting the centre
         0s told Arrived, no person yet
         0s record 1 call(s) resolved
-        0s told All is well
+        0s told No call is open
     "#]]);
 }
 

@@ -84,7 +84,7 @@ fn a_power_cut_ends_a_test_and_the_press_after_it_is_real() {
     bench.check(expect![[r#"
         0s record test of bedside: Asked
         1s record test of bedside: NotPressed
-        1s told again All is well
+        1s told again No call is open
         1s record trigger Sos by bedside (ButtonPressed)
         1s told Contacting the centre
     "#]]);

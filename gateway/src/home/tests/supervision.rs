@@ -26,7 +26,7 @@ fn a_sensor_on_the_mains_is_missed_after_half_an_hour_and_its_return_is_recorded
     all_but(&mut bench, "radar", 2);
     bench.heard("radar");
     bench.check(expect![[r#"
-        0s told again All is well
+        0s told again No call is open
         1800s record trigger Technical by radar (DeviceSilent)
         7200s record over Technical by radar (DeviceSilent)
     "#]]);
@@ -39,7 +39,7 @@ fn an_sos_button_is_missed_after_a_day_and_another_battery_sensor_after_three() 
     all_but(&mut bench, "bedside", 25);
     all_but(&mut bench, "hall", 80);
     bench.check(expect![[r#"
-        0s told again All is well
+        0s told again No call is open
         86400s record trigger Technical by bedside (DeviceSilent)
         90900s record over Technical by bedside (DeviceSilent)
         349200s record trigger Technical by hall (DeviceSilent)
@@ -56,9 +56,9 @@ fn after_a_restart_the_clocks_begin_anew_and_what_is_lost_stays_lost() {
     all_but(&mut bench, "radar", 2);
     bench.heard("radar");
     bench.check(expect![[r#"
-        0s told again All is well
+        0s told again No call is open
         1800s record trigger Technical by radar (DeviceSilent)
-        1s told again All is well
+        1s told again No call is open
         7201s record over Technical by radar (DeviceSilent)
     "#]]);
 }
@@ -76,7 +76,7 @@ fn a_lone_elder_whose_only_sensors_are_silent_is_a_welfare_call() {
     }
     bench.heard("radar");
     bench.check(expect![[r#"
-        0s told again All is well
+        0s told again No call is open
         259200s record trigger Technical by hall (DeviceSilent)
         264600s record trigger Welfare by radar (OnlySensorsSilent)
         264600s told Contacting the centre
@@ -99,7 +99,7 @@ fn without_the_radio_bridge_the_elder_is_told_and_a_lone_one_is_called() {
     bridge(&mut bench, Reading::Online);
     bench.heard("radar");
     bench.check(expect![[r#"
-        0s told again All is well
+        0s told again No call is open
         0s record observed Availability Online by zigbee2mqtt/bridge
         60s record observed Availability Offline by zigbee2mqtt/bridge
         360s record trigger Technical by zigbee2mqtt/bridge (RadioBridgeSilent)
@@ -125,9 +125,9 @@ fn a_bridge_that_does_not_come_back_after_a_power_cut_is_missed() {
     bench.start();
     bench.wait(6 * MINUTE_MS);
     bench.check(expect![[r#"
-        0s told again All is well
+        0s told again No call is open
         0s record observed Availability Online by zigbee2mqtt/bridge
-        1s told again All is well
+        1s told again No call is open
         301s record trigger Technical by zigbee2mqtt/bridge (RadioBridgeSilent)
         301s told Buttons not working: use the telephone
     "#]]);
@@ -193,7 +193,7 @@ fn a_sensor_that_sees_nothing_for_weeks_while_others_do_is_stuck() {
     bench.seen(Kind::Motion, "kitchen", Reading::Active, None);
     let told: Vec<_> = bench.transcript.lines().filter(|line| !line.contains("observed")).collect();
     expect![[r#"
-        0s told again All is well
+        0s told again No call is open
         115200s record pre-alarm Inactivity by hall, 300 s
         115200s told Are you all right? Press cancel if so
         115500s record trigger Inactivity by hall (NoSignOfLife)
@@ -314,7 +314,7 @@ fn a_button_that_never_beats_is_never_called_silent_and_is_still_asked_for_its_m
         bench.heard("hall");
     }
     bench.check(expect![[r#"
-        0s told again All is well
+        0s told again No call is open
         2678400s record test of bedside: ProofDue
         2851200s record trigger Technical by bedside (ProofOverdue)
     "#]]);

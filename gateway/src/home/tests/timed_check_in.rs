@@ -31,7 +31,7 @@ fn a_check_in_is_missed_once_when_nobody_was_seen_in_the_hours_before() {
     motion(&mut bench);
     pass(&mut bench, 12 * 60);
     bench.check(expect![[r#"
-        0s told again All is well
+        0s told again No call is open
         0s record observed Motion Active by hall
         10860s record trigger MissedCheckIn by check-in (CheckInMissed)
         10860s told Contacting the centre
@@ -54,7 +54,7 @@ fn any_activity_in_the_window_is_a_check_in() {
     bench.seen(Kind::Assistance, "fine", Reading::Active, Some(Reason::ElderCancelled));
     pass(&mut bench, 3 * 60);
     bench.check(expect![[r#"
-        0s told again All is well
+        0s told again No call is open
         3900s record observed Motion Active by hall
         32700s record pre-alarm Inactivity by hall, 300 s
         32700s told Are you all right? Press cancel if so
@@ -75,7 +75,7 @@ fn while_the_clock_is_not_trusted_the_longest_pause_counts_by_uptime() {
     motion(&mut bench);
     pass(&mut bench, 14 * 60);
     bench.check(expect![[r#"
-        0s told again All is well
+        0s told again No call is open
         0s record observed Motion Active by hall
         28800s record pre-alarm Inactivity by hall, 300 s
         28800s told Are you all right? Press cancel if so
@@ -99,9 +99,9 @@ fn a_check_in_that_fell_into_a_power_cut_is_judged_half_an_hour_after_the_start(
     bench.start();
     pass(&mut bench, 40);
     bench.check(expect![[r#"
-        0s told again All is well
+        0s told again No call is open
         0s record observed Motion Active by hall
-        1s told again All is well
+        1s told again No call is open
         1801s record trigger MissedCheckIn by check-in (CheckInMissed)
         1801s told Contacting the centre
         1831s told Not connected: call 120
@@ -115,7 +115,7 @@ fn a_home_that_starts_between_two_check_ins_is_judged_by_the_next_one() {
     bench.now.wall_ms += 4 * 3_600_000;
     pass(&mut bench, 10 * 60 + 5);
     bench.check(expect![[r#"
-        0s told again All is well
+        0s told again No call is open
         36060s record trigger MissedCheckIn by check-in (CheckInMissed)
         36060s told Contacting the centre
         36090s told Not connected: call 120

@@ -75,7 +75,7 @@ impl Script<'_> {
         let from = now();
         self.type_to_home("cancel")?;
         self.feed_says("cancel → on the feed as cancelled", "prealarm.cancelled", feed, from, |_| true).await?;
-        self.lamp_says("cancel → lamp: all is well", "quiet", after, from).await?;
+        self.lamp_says("cancel → lamp: no call is open", "quiet", after, from).await?;
         let opened = self.feed_since(feed).await?;
         let opened = opened.iter().filter(|item| item.event.kind.starts_with("workorder.")).count();
         self.ensure("a cancelled fall opens no order", opened == 0, || format!("{opened} items of work orders"))?;

@@ -91,7 +91,7 @@ impl Script<'_> {
             notice.close_code.as_deref() == Some("real.medical")
         })
         .await?;
-        self.lamp_says("close → lamp: all is well", "quiet", lamp, from).await?;
+        self.lamp_says("close → lamp: no call is open", "quiet", lamp, from).await?;
         Ok(())
     }
 

@@ -272,7 +272,7 @@ impl<'s> Script<'s> {
         let closed = dispatcher.order(order, "close", &json!({ "code": code, "outcome": outcome })).await;
         let closed = self.must("the dispatcher closes", closed)?;
         self.ensure("the dispatcher closes", closed["state"] == json!(OrderState::Closed), || closed.to_string())?;
-        self.lamp_says("claim and close → lamp: all is well", "quiet", lamp, from).await?;
+        self.lamp_says("claim and close → lamp: no call is open", "quiet", lamp, from).await?;
         Ok(())
     }
 
