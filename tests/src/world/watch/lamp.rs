@@ -15,6 +15,9 @@ const LEASE_MS: u64 = LEASE_SECS * 1_000 + 41_000;
 /// How long the centre is silent before the link counts as down, milliseconds.
 const LINK_DOWN_MS: u64 = 180_000;
 
+/// How long a call waits for the centre before it is said that it is not reached, milliseconds.
+const CENTRE_WAIT_MS: u64 = 30_000 - SEEN_LATE_MS;
+
 /// How long a call waits for the centre before the siren sounds, milliseconds.
 const OUTCRY_MS: u64 = 60_000 - SEEN_LATE_MS;
 
@@ -68,8 +71,10 @@ impl Watch {
                 (!fire && !at.betrayed).then(|| "nothing burns".to_owned())
             }
             Stage::NotConnected => {
-                let needed = at.calls.values().any(|call| waiting(&call)) || !at.last_true_ms.is_empty();
-                (!needed).then(|| "no call was ever open".to_owned())
+                let unheard = |call: &Call| waiting(&call) && now_ms >= call.since_ms + CENTRE_WAIT_MS;
+                // What the centre told once holds for its lease, and is taken back when that runs out.
+                let needed = at.betrayed || at.calls.values().any(unheard) || !at.last_true_ms.is_empty();
+                (!needed).then(|| "no call has waited for half a minute".to_owned())
             }
             Stage::LinkDown => {
                 let silent_ms = now_ms.saturating_sub(at.heard_ms.max(at.started_ms));
