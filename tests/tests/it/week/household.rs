@@ -161,7 +161,8 @@ fn a_week_of_two_elders_with_a_cat_visitors_and_naps_calls_the_collapse_and_noth
         day 6 20:12 asked: Inactivity, NoSignOfLife
         day 6 20:17 CALL P2: NoSignOfLife
         day 6 20:32 CALL P1: NoContact
-    "#]].assert_eq(&listing);
+    "#]]
+    .assert_eq(&listing);
     is_on_the_page(&listing);
 }
 
@@ -175,7 +176,8 @@ fn a_day_at_home_without_door_and_bed_is_called_where_there_is_a_cat() {
         day 6 21:05 asked: Inactivity, NoSignOfLife
         day 6 21:10 CALL P2: NoSignOfLife
         day 6 21:25 CALL P1: NoContact
-    "#]].assert_eq(&listing);
+    "#]]
+    .assert_eq(&listing);
     is_on_the_page(&listing);
 }
 
