@@ -42,6 +42,8 @@ pub(super) struct CentreSite {
     died_committed: bool,
     /// Whose polls are watched for silence; scenarios only.
     beats: Option<Heartbeats>,
+    /// The home is one of high risk by the centre's configuration.
+    high_risk: bool,
     /// It stays down until it is told to start.
     pub(super) kept_down: bool,
 }
@@ -53,8 +55,9 @@ impl CentreSite {
         Self { store: Some(MemoryStore::new()), by_id, progress, ..Self::default() }
     }
 
-    /// From its next start it misses gateways that do not poll.
-    pub(super) fn watch_beats(&mut self) {
+    /// From its next start it misses gateways that do not poll, those of homes of high risk sooner.
+    pub(super) fn watch_beats(&mut self, high_risk: bool) {
+        self.high_risk = high_risk;
         self.beats = Some(Heartbeats::start(HeartbeatRules::default(), [], 0));
     }
 
@@ -127,7 +130,8 @@ impl World {
         let Some(beats) = self.centre.beats.as_mut().filter(|_| self.centre.running.is_some()) else {
             return;
         };
-        let order_after_ms = HeartbeatRules::default().order_after_ms;
+        let HeartbeatRules { order_after_ms, high_risk_order_after_ms, .. } = HeartbeatRules::default();
+        let order_after_ms = if self.centre.high_risk { high_risk_order_after_ms } else { order_after_ms };
         for (gateway, since_ms) in beats.fallen_silent(now_wall) {
             self.transcript.story(self.now_ms, format_args!("centre: the gateway is offline"));
             let change = LinkChange::Silent { since_ms, order_after_ms };

@@ -374,6 +374,7 @@ impl World {
         at.lamp = Some(stage);
         at.lamp_told_ms = now_ms;
         self.watch.told(home, now_ms, stage, &self.homes[home].storage);
+        self.set_sirens(home, stage);
         let run = self.homes[home].run;
         if self.instant() {
             self.homes[home].inbox.push_back(Completion::Told { stage, shown: true });

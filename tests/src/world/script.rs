@@ -6,20 +6,22 @@ use std::sync::Arc;
 use cloud_bridge::centre::{Answer, CommandRequest, Request};
 use cloud_bridge::dispatch::{Act as DeskDeed, Operator};
 use cloud_bridge::store::{FeedItem, OrderFilter, Reads};
-use gateway::config::GatewayConfig;
 use gateway::engine::Completion;
 use gateway::home::visit::Visits;
 use gateway::journal::sim_storage::CrashModel;
 use protocol::feed::OrderState;
 use sensor_sim::device::Happening;
 use sensor_sim::performer::{HomePosition, Performed, Performer};
-use sensor_sim::scenario::{Act, Deed, DeviceKind, Power, Scenario, WorldAct};
+use sensor_sim::scenario::{Act, Deed, DeviceKind, Power, Scenario, Step, WorldAct};
 
 use super::faults::{Death, Faults};
 use super::network::PathState;
 use super::transcript::{Detail, Transcript};
 use super::watch::{PressKind, Violation};
 use super::{Due, EPOCH_MS, Town, World, WorldConfig};
+
+mod outputs;
+mod rules;
 
 /// The programs run for so long before the first step, milliseconds.
 const BEFORE_MS: u64 = 60_000;
@@ -32,6 +34,7 @@ const AFTER_MS: u64 = 60_000;
 pub(super) struct Running {
     scenario: Scenario,
     pub(super) performer: Performer,
+    sirens: Vec<outputs::Siren>,
     rejected: u64,
 }
 
@@ -48,26 +51,24 @@ pub fn play(text: &str) -> Result<String, String> {
     // The home's own clock shows the scenario's times.
     let starts_at_minutes = i32::try_from(starts_at_ms.saturating_sub(BEFORE_MS) / 60_000).unwrap_or(0);
     rules.utc_offset_minutes = if starts_at_minutes > 840 { starts_at_minutes - 1_440 } else { starts_at_minutes };
-    if let Some(text) = &scenario.rules {
-        GatewayConfig::read_rules_alone(text, rules)
-            .map_err(|problems| problems.iter().map(|problem| format!("rules: {problem}\n")).collect::<String>())?;
-    }
+    let at_centre = scenario.rules.as_deref().map(|text| rules::read(text, rules)).transpose()?;
     let town = Arc::new(town);
     let config = WorldConfig { seed: 1, homes: 1, days: 0, faults: Faults::None, detail: Detail::Story };
     let mut world = World::new(config, Arc::clone(&town));
     // A day ahead, so that the time before the first step is never negative.
     world.transcript = Transcript::new(Detail::Story, super::DAY_MS + starts_at_ms - BEFORE_MS).from(BEFORE_MS);
     let performer = Performer::new(town.bridge.clone(), HomePosition::default());
-    world.centre.watch_beats();
+    world.centre.watch_beats(at_centre.is_some_and(|known| known.high_risk));
+    let of_step = |step: &Step| step.at.as_millis() as u64;
+    let (first, last) = (scenario.steps.first().map(of_step), scenario.steps.last().map_or(0, of_step));
+    let sirens = outputs::sirens(&scenario.home);
+    world.script = Some(Running { scenario, performer, sirens, rejected: 0 });
     world.start_centre();
     world.start_gateway(0);
-    let last = scenario.steps.last().map_or(0, |step| step.at.as_millis() as u64);
-    if !scenario.steps.is_empty() {
-        let first = scenario.steps[0].at.as_millis() as u64;
+    if let Some(first) = first {
         world.agenda.put(BEFORE_MS + first, Due::Script { step: 0 });
     }
     world.agenda.put(BEFORE_MS + last + AFTER_MS, Due::Heal);
-    world.script = Some(Running { scenario, performer, rejected: 0 });
     match world.run_script() {
         Ok(()) => Ok(world.transcript.text()),
         Err(violation) => Err(format!("{}\n{violation}", world.transcript.text())),

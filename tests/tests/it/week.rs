@@ -11,9 +11,11 @@ use protocol::ids::{Hash32, Incarnation};
 use protocol::record::{Body, ChainHead, Stamp, Standing};
 use sensor_sim::bridge::RadioBridge;
 use sensor_sim::device::{Device, Model};
-use sensor_sim::life::Life;
+use sensor_sim::life::{Life, Occurrence};
 use sensor_sim::publication::Publication;
 use sensor_sim::resident::{Doing, Habits, Resident};
+
+mod household;
 
 const DAYS: u64 = 7;
 const DAY_MS: u64 = 86_400_000;
@@ -48,9 +50,13 @@ impl Lived {
     fn new(pets: bool) -> Self {
         let mut rules = HomeRules::default();
         rules.daily_life.inactivity.pets = pets;
+        Self::among(devices(), rules)
+    }
+
+    fn among(devices: Vec<(Device, Role)>, mut rules: HomeRules) -> Self {
         let mut decoder =
             DecoderConfig { unknown_devices: UnknownDevices::JoinedOnly, ..DecoderConfig::without_home() };
-        for (device, role) in devices() {
+        for (device, role) in devices {
             decoder.devices.insert(device.name().to_owned(), role);
             let room = device.room().map(str::to_owned);
             rules.devices.insert(device.name().to_owned(), Place { role: Some(role), room, power: None });
@@ -128,23 +134,28 @@ impl Lived {
     /// Lives the week; gives back what was raised, with when the elder collapsed.
     fn week(mut self, habits: Habits, seed: u64) -> String {
         let devices: Vec<Device> = devices().into_iter().map(|(device, _)| device).collect();
-        let mut bridge = RadioBridge::new(devices.clone());
-        let announced = bridge.start();
-        self.hear(announced);
         if let Some(at) = habits.collapses_at {
             let minute = at.as_secs() / 60;
             let day = minute / 1_440 + 1;
             let _ = writeln!(self.told, "(collapses on day {day} at {:02}:{:02})", minute / 60 % 24, minute % 60);
         }
         let life = Life::new(habits, &devices, &[EXIT.to_owned()], seed);
+        self.live(devices, life);
+        let _ = writeln!(self.told, "presumed out {} time(s)", self.out);
+        self.told
+    }
+
+    /// Lives the week that `life` is among these devices.
+    fn live(&mut self, devices: Vec<Device>, life: impl Iterator<Item = Occurrence>) {
+        let mut bridge = RadioBridge::new(devices);
+        let announced = bridge.start();
+        self.hear(announced);
         for occurrence in life.take_while(|occurrence| occurrence.at < Duration::from_millis(DAYS * DAY_MS)) {
             self.wake_until(u64::try_from(occurrence.at.as_millis()).unwrap_or(u64::MAX));
             let publications = bridge.happen(&occurrence.device, occurrence.what);
             self.hear(publications);
         }
         self.wake_until(DAYS * DAY_MS);
-        let _ = writeln!(self.told, "presumed out {} time(s)", self.out);
-        self.told
     }
 }
 
