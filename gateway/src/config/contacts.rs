@@ -8,7 +8,7 @@ use reqwest::header::HeaderMap;
 
 use crate::contacts::http::{Escape, HttpSettings, header};
 use crate::contacts::modem::ModemSettings;
-use crate::contacts::{ContactSettings, TEXT, Way};
+use crate::contacts::{ContactSettings, TEXT};
 use crate::home::contacts::{CONTACTS_MAX, ContactRules};
 
 pub(super) fn read<'t>(reading: &mut Reading, root: &mut Table<'t>, rules: &mut ContactRules) -> ContactSettings {
@@ -26,25 +26,26 @@ pub(super) fn read<'t>(reading: &mut Reading, root: &mut Table<'t>, rules: &mut 
         reading.note(line, &key, format!("number {} is not written as +8613800138000 or 13800138000", at + 1));
     }
     let text = table.text(reading, "text").unwrap_or_else(|| TEXT.to_owned());
-    let mut ways = Vec::new();
-    if let Some(mut http) = table.optional_table(reading, "http") {
-        ways.extend(http_way(reading, &mut http).map(|way| Way::Http(Box::new(way))));
-        http.finish(reading);
+    let (mut http, mut modem) = (None, None);
+    if let Some(mut table) = table.optional_table(reading, "http") {
+        http = http_settings(reading, &mut table);
+        table.finish(reading);
     }
-    if let Some(mut modem) = table.optional_table(reading, "modem") {
-        ways.push(Way::Modem(ModemSettings {
-            device: PathBuf::from(modem.required_text(reading, "device")),
-            baud: modem.number(reading, "baud", 1_200..=921_600, 115_200) as u32,
-            pin: modem.text(reading, "pin"),
-        }));
-        modem.finish(reading);
+    if let Some(mut table) = table.optional_table(reading, "modem") {
+        modem = Some(ModemSettings {
+            device: PathBuf::from(table.required_text(reading, "device")),
+            baud: table.number(reading, "baud", 1_200..=921_600, 115_200) as u32,
+            pin: table.text(reading, "pin"),
+        });
+        table.finish(reading);
     }
-    if ways.is_empty() != numbers.is_empty() {
+    let no_way = http.is_none() && modem.is_none();
+    if no_way != numbers.is_empty() {
         reading.note(table.line(), &key, "numbers need [contacts.http] or [contacts.modem], and these need numbers");
     }
     table.finish(reading);
-    rules.contacts = if ways.is_empty() { 0 } else { numbers.len().min(usize::from(CONTACTS_MAX)) as u8 };
-    ContactSettings { numbers, text, ways }
+    rules.contacts = if no_way { 0 } else { numbers.len().min(usize::from(CONTACTS_MAX)) as u8 };
+    ContactSettings { numbers, text, http, modem }
 }
 
 fn is_number(text: &str) -> bool {
@@ -52,7 +53,7 @@ fn is_number(text: &str) -> bool {
     (3..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn http_way<'t>(reading: &mut Reading, table: &mut Table<'t>) -> Option<HttpSettings> {
+fn http_settings<'t>(reading: &mut Reading, table: &mut Table<'t>) -> Option<HttpSettings> {
     let (line, key) = (table.line_of("url"), table.key("url"));
     let url = table.required_text(reading, "url");
     let filled = url.replace(['{', '}'], "x");
