@@ -11,9 +11,37 @@ use crate::contacts::modem::ModemSettings;
 use crate::contacts::{ContactSettings, TEXT};
 use crate::home::contacts::{CONTACTS_MAX, ContactRules};
 
-pub(super) fn read<'t>(reading: &mut Reading, root: &mut Table<'t>, rules: &mut ContactRules) -> ContactSettings {
+/// The key of the home's own wait for the centre.
+const CENTRE_WAIT: &str = "rules.centre_wait_secs";
+
+/// How long a press waits for the centre before the elder is told to call 120.
+pub(super) struct CentreWait {
+    pub(super) ms: u64,
+    /// Where it is written; none where it is the default.
+    pub(super) line: Option<usize>,
+}
+
+pub(super) fn read<'t>(
+    reading: &mut Reading,
+    root: &mut Table<'t>,
+    centre_wait: &CentreWait,
+    rules: &mut ContactRules,
+) -> ContactSettings {
     let mut table = root.table(reading, "contacts");
     rules.wait_ms = table.number(reading, "wait_secs", 30..=300, 60) * 1_000;
+    if centre_wait.ms >= rules.wait_ms {
+        let (ours, theirs) = (centre_wait.ms / 1_000, rules.wait_ms / 1_000);
+        let (line, key, problem) = match centre_wait.line {
+            Some(line) => {
+                (line, CENTRE_WAIT.to_owned(), format!("{ours} must be less than `contacts.wait_secs`, {theirs}"))
+            }
+            None => {
+                let problem = format!("{theirs} must be more than `{CENTRE_WAIT}`, {ours}");
+                (table.line_of("wait_secs"), table.key("wait_secs"), problem)
+            }
+        };
+        reading.note(line, &key, format!("{problem}: the elder is told to call 120 before siren and contacts"));
+    }
     rules.attempts_max = table.number(reading, "attempts_max", 1..=10, 5) as u8;
     let line = table.line_of("numbers");
     let key = table.key("numbers");
