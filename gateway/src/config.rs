@@ -132,9 +132,9 @@ impl GatewayConfig {
         let outputs = OutputsConfig::read(reading, root, &mut decoder, &mut home_rules);
         daily_life::read(reading, root, &mut home_rules.daily_life);
         supervision::read(reading, root, &mut home_rules);
-        let (outbox, mut limits) = times(reading, root, &mut home_rules);
+        let (outbox, mut limits, centre_wait) = times(reading, root, &mut home_rules);
         // The siren comes with the messages, and after "not connected".
-        let contacts = contacts::read(reading, root, &mut home_rules.contacts);
+        let contacts = contacts::read(reading, root, &centre_wait, &mut home_rules.contacts);
         home_rules.reassurance.outcry_ms = home_rules.contacts.wait_ms;
         let journal = journal(reading, root);
         limits.segment_bytes = journal.segment_bytes;
@@ -389,7 +389,11 @@ fn base32(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn times<'t>(reading: &mut Reading, root: &mut Table<'t>, rules: &mut HomeRules) -> (OutboxTimes, EngineLimits) {
+fn times<'t>(
+    reading: &mut Reading,
+    root: &mut Table<'t>,
+    rules: &mut HomeRules,
+) -> (OutboxTimes, EngineLimits, contacts::CentreWait) {
     let mut table = root.table(reading, "rules");
     let mut secs = |key, range, default| table.number(reading, key, range, default) * 1_000;
     rules.fall = FallRules {
@@ -398,8 +402,9 @@ fn times<'t>(reading: &mut Reading, root: &mut Table<'t>, rules: &mut HomeRules)
         follow_up_ms: secs("fall_follow_up_secs", 300..=3_600, 900),
         second_fall_ms: secs("second_fall_secs", 300..=7_200, 1_800),
     };
-    rules.reassurance =
-        ReassuranceRules { centre_wait_ms: secs("centre_wait_secs", 5..=60, 30), ..ReassuranceRules::default() };
+    let centre_wait_ms = secs("centre_wait_secs", 5..=60, 30);
+    rules.reassurance = ReassuranceRules { centre_wait_ms, ..ReassuranceRules::default() };
+    let line = table.has("centre_wait_secs").then(|| table.line_of("centre_wait_secs"));
     table.finish(reading);
     let mut table = root.table(reading, "uplink");
     let outbox =
@@ -407,7 +412,8 @@ fn times<'t>(reading: &mut Reading, root: &mut Table<'t>, rules: &mut HomeRules)
     let poll_wait_secs = table.number(reading, "poll_wait_secs", 1..=30, 25);
     let linger_ms = table.number(reading, "routine_linger_ms", 100..=5_000, 5_000);
     table.finish(reading);
-    (outbox, EngineLimits { poll_wait_secs, linger_ms, ..EngineLimits::default() })
+    let limits = EngineLimits { poll_wait_secs, linger_ms, ..EngineLimits::default() };
+    (outbox, limits, contacts::CentreWait { ms: centre_wait_ms, line })
 }
 
 /// `[homeassistant]`: the discovery prefix, where it is on.

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use protocol::ids::GatewayId;
 use protocol::record::ContactResult;
 use protocol::trigger::OrderClass;
@@ -16,8 +17,8 @@ pub mod http;
 pub mod modem;
 pub mod pdu;
 
-use self::http::{HttpAdapter, HttpSettings};
-use self::modem::ModemSettings;
+use self::http::{HttpSettings, WebService};
+use self::modem::{Modem, ModemSettings};
 
 /// Longest time for one message; the loop counts one as lost only after twice as long.
 const SEND_WAIT: Duration = Duration::from_secs(60);
@@ -33,45 +34,59 @@ pub struct ContactSettings {
     pub numbers: Vec<String>,
     /// The message, with `{gateway}`, `{what}` and `{what_en}` in it.
     pub text: String,
-    /// The ways, in the order they are tried.
-    pub ways: Vec<Way>,
+    /// A service on the web, tried first.
+    pub http: Option<HttpSettings>,
+    /// A modem on a serial line.
+    pub modem: Option<ModemSettings>,
 }
 
 /// One way to send a message.
-#[derive(Debug, Clone)]
-pub enum Way {
-    /// A service on the web.
-    Http(Box<HttpSettings>),
-    /// A modem on a serial line.
-    Modem(ModemSettings),
+#[async_trait]
+pub trait Way: Send + Sync {
+    /// Its name in the log.
+    fn name(&self) -> &'static str;
+
+    /// Sends `text` to `number`; done when somebody on the way has taken it.
+    ///
+    /// # Errors
+    /// [`SendError`]: why it was not taken.
+    async fn send(&self, number: &str, text: &str) -> Result<(), SendError>;
 }
 
 /// Sends messages to contacts.
 pub struct ContactLine {
     gateway: GatewayId,
-    settings: ContactSettings,
-    http: reqwest::Client,
-    /// A modem speaks with one at a time.
-    modem: tokio::sync::Mutex<()>,
+    numbers: Vec<String>,
+    text: String,
+    /// In the order they are tried.
+    ways: Vec<Box<dyn Way>>,
 }
 
 impl ContactLine {
-    /// Prepares the line; connects nothing yet.
+    /// Prepares the line by the configured ways; connects nothing yet.
     ///
     /// # Errors
     /// Where no HTTP client can be had.
     pub fn new(gateway: GatewayId, settings: ContactSettings) -> reqwest::Result<Self> {
-        Ok(Self { gateway, settings, http: http::client()?, modem: tokio::sync::Mutex::default() })
+        let ContactSettings { numbers, text, http, modem } = settings;
+        let mut ways: Vec<Box<dyn Way>> = Vec::new();
+        if let Some(settings) = http {
+            ways.push(Box::new(WebService::new(settings)?));
+        }
+        if let Some(settings) = modem {
+            ways.push(Box::new(Modem::new(settings)));
+        }
+        Ok(Self { gateway, numbers, text, ways })
     }
 
     /// Sends one message, by the first way that takes it.
     pub async fn send(&self, contacting: &Contacting) -> ContactResult {
         let index = usize::from(contacting.contact.saturating_sub(1));
-        let Some(number) = self.settings.numbers.get(index) else { return ContactResult::Unreachable };
+        let Some(number) = self.numbers.get(index) else { return ContactResult::Unreachable };
         let text = self.text(contacting.class);
         let mut result = ContactResult::Unreachable;
-        for way in &self.settings.ways {
-            let tried = tokio::time::timeout(SEND_WAIT / self.settings.ways.len() as u32, self.by(way, number, &text));
+        for way in &self.ways {
+            let tried = tokio::time::timeout(SEND_WAIT / self.ways.len() as u32, way.send(number, &text));
             match tried.await {
                 Ok(Ok(())) => return ContactResult::Taken,
                 Ok(Err(error)) => {
@@ -86,18 +101,6 @@ impl ContactLine {
         result
     }
 
-    async fn by(&self, way: &Way, number: &str, text: &str) -> Result<(), SendError> {
-        match way {
-            Way::Http(settings) => HttpAdapter { client: &self.http, settings }.send(number, text).await,
-            Way::Modem(settings) => {
-                let _one = self.modem.lock().await;
-                let (settings, number, text) = (settings.clone(), number.to_owned(), text.to_owned());
-                let sent = tokio::task::spawn_blocking(move || modem::send(&settings, &number, &text)).await;
-                sent.unwrap_or_else(|_| Err(SendError::Unreachable("the modem's thread ended".into())))
-            }
-        }
-    }
-
     fn text(&self, class: OrderClass) -> String {
         let (what, what_en) = match class {
             OrderClass::FireGas => ("烟雾或燃气报警", "smoke or gas alarm"),
@@ -106,16 +109,7 @@ impl ContactLine {
             }
         };
         let gateway = self.gateway.to_string();
-        self.settings.text.replace("{gateway}", &gateway).replace("{what}", what).replace("{what_en}", what_en)
-    }
-}
-
-impl Way {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Http(_) => "http",
-            Self::Modem(_) => "modem",
-        }
+        self.text.replace("{gateway}", &gateway).replace("{what}", what).replace("{what_en}", what_en)
     }
 }
 

@@ -105,6 +105,11 @@ impl<'t> Table<'t> {
         self.entries.iter().find(|(name, ..)| name == key).map_or(self.line, |(_, line, _)| *line)
     }
 
+    /// Whether `key` is written in this table.
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(name, ..)| name == key)
+    }
+
     fn take(&mut self, key: &'static str) -> Option<(usize, DeValue<'t>)> {
         self.asked.push(key);
         let (_, line, value) = self.entries.iter_mut().find(|(name, ..)| name == key)?;
@@ -129,7 +134,7 @@ impl<'t> Table<'t> {
 
     /// A text that must be given and not be empty; a missing one is a problem and gives an empty text.
     pub fn required_text(&mut self, reading: &mut Reading, key: &'static str) -> String {
-        let present = self.entries.iter().any(|(name, ..)| name == key);
+        let present = self.has(key);
         match self.text(reading, key) {
             Some(text) if !text.trim().is_empty() => text,
             Some(_) => {

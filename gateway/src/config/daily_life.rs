@@ -12,6 +12,12 @@ use crate::home::inactivity::InactivityRules;
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 
+/// Shortest reason for patience, characters.
+const REASON_CHARS_MIN: usize = 10;
+
+/// Longest holiday, days: a mistyped year would switch the rules of the day off for good.
+const HOLIDAY_DAYS_MAX: i64 = 366;
+
 pub(super) fn read<'t>(reading: &mut Reading, root: &mut Table<'t>, rules: &mut DailyLifeRules) {
     let (inactivity, patience_agreed) = inactivity(reading, root);
     rules.inactivity = inactivity;
@@ -30,7 +36,12 @@ const SAFE_HOURS_OUT: (u64, u64) = (12, 96);
 fn inactivity<'t>(reading: &mut Reading, root: &mut Table<'t>) -> (InactivityRules, bool) {
     let mut table = root.table(reading, "inactivity");
     let because = table.text(reading, "patient_because");
-    let patience_agreed = because.is_some_and(|because| !because.trim().is_empty());
+    if because.as_deref().is_some_and(|because| !is_reason(because)) {
+        let problem = format!("is no reason: say in {REASON_CHARS_MIN} characters or more who agreed to it and why");
+        reading.note(table.line_of("patient_because"), &table.key("patient_because"), problem);
+    }
+    // What is wrong with a reason is said once, not again at every limit that needs one.
+    let patience_agreed = because.is_some();
     let mut number = |key, range, default| table.number(reading, key, range, default);
     let limit_ms = number("continuous_hours", 2..=12, 8) * HOUR_MS;
     let (least, most) = (number("learned_hours_min", 2..=12, 4), number("learned_hours_max", 8..=24, 12));
@@ -50,6 +61,13 @@ fn inactivity<'t>(reading: &mut Reading, root: &mut Table<'t>) -> (InactivityRul
         reading.note(table.line_of("window_until"), &table.key("window_until"), problem);
     }
     patience(reading, &table, (least, most), SAFE_HOURS, patience_agreed);
+    if learned && limit_ms > learned_ms_max {
+        let problem = format!(
+            "{} is more than `learned_hours_max`, {most}: a home would wait longer before it has learned than ever after",
+            limit_ms / HOUR_MS
+        );
+        reading.note(table.line_of("continuous_hours"), &table.key("continuous_hours"), problem);
+    }
     table.finish(reading);
     let rules = InactivityRules {
         learned,
@@ -66,6 +84,13 @@ fn inactivity<'t>(reading: &mut Reading, root: &mut Table<'t>) -> (InactivityRul
         pets,
     };
     (rules, patience_agreed)
+}
+
+/// Whether somebody wrote more than a mark to get past the question.
+fn is_reason(text: &str) -> bool {
+    let mut letters = text.chars().filter(|letter| !letter.is_whitespace());
+    let first = letters.next();
+    text.trim().chars().count() >= REASON_CHARS_MIN && letters.any(|letter| Some(letter) != first)
 }
 
 /// Notes learned limits that contradict each other, or that nobody agreed to.
@@ -131,6 +156,14 @@ fn dwell<'t>(reading: &mut Reading, root: &mut Table<'t>) -> DwellRules {
         let problem = "the elder is asked before it becomes an alarm: `bathroom_prompt_minutes` must be the smaller";
         reading.note(table.line_of("bathroom_prompt_minutes"), &table.key("bathroom_prompt_minutes"), problem);
     }
+    if bathroom_ms > bathroom_ms_max {
+        let problem = format!(
+            "{} is more than `bathroom_learned_minutes_max`, {}: what is learned is never shorter than this",
+            bathroom_ms / MINUTE_MS,
+            bathroom_ms_max / MINUTE_MS
+        );
+        reading.note(table.line_of("bathroom_minutes"), &table.key("bathroom_minutes"), problem);
+    }
     table.finish(reading);
     DwellRules { bathroom_prompt_ms, bathroom_ms, bathroom_ms_max, bed_ms, ..DwellRules::default() }
 }
@@ -142,6 +175,13 @@ fn holidays<'t>(reading: &mut Reading, root: &mut Table<'t>) -> Vec<Holiday> {
         let last = table.parsed(reading, "last_day", day);
         match (first, last) {
             (Some(first_day), Some(last_day)) if first_day <= last_day => {
+                let days = last_day - first_day + 1;
+                if days > HOLIDAY_DAYS_MAX {
+                    let problem = format!(
+                        "is {days} days long; at most {HOLIDAY_DAYS_MAX}, for nobody is looked after meanwhile: check the years"
+                    );
+                    reading.note(table.line_of("last_day"), &table.key("last_day"), problem);
+                }
                 holidays.push(Holiday { first_day, last_day });
             }
             (Some(_), Some(_)) => reading.note(table.line(), &table.key("last_day"), "is before `first_day`"),

@@ -138,6 +138,11 @@ fn voice<'t>(reading: &mut Reading, root: &mut Table<'t>, config: &mut OutputsCo
     let line = table.line();
     let [from, to] = ["silent_from", "silent_to"].map(|key| table.parsed(reading, key, minute_of));
     match (from, to) {
+        (Some(from), Some(to)) if from == to => {
+            let problem =
+                "is the same as `silent_from`: leave both out for no silent hours; a whole day of them is refused";
+            reading.note(table.line_of("silent_to"), &table.key("silent_to"), problem);
+        }
         (Some(from), Some(to)) => config.silent = Some(SilentHours { from, to }),
         (None, None) => {}
         _ => reading.note(line, &table.key("silent_from"), "silent_from and silent_to go together"),
@@ -175,14 +180,9 @@ fn gpio<'t>(reading: &mut Reading, root: &mut Table<'t>, config: &mut OutputsCon
     table.finish(reading);
 }
 
-/// Whether a key was written.
-fn has(table: &Table<'_>, key: &str) -> bool {
-    table.line_of(key) != table.line()
-}
-
 /// A kind that must be given.
 fn kind<'t, T: Copy>(reading: &mut Reading, table: &mut Table<'t>, words: &[(&str, T)]) -> Option<T> {
-    if !has(table, "kind") {
+    if !table.has("kind") {
         let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
         reading.note(table.line(), &table.key("kind"), format!("is required: one of {}", words.join(", ")));
     }
@@ -191,7 +191,7 @@ fn kind<'t, T: Copy>(reading: &mut Reading, table: &mut Table<'t>, words: &[(&st
 
 /// The pin that must be given.
 fn required_pin<'t>(reading: &mut Reading, table: &mut Table<'t>, taken: &mut BTreeMap<u8, String>) -> Option<u8> {
-    if !has(table, "pin") {
+    if !table.has("pin") {
         reading.note(table.line(), &table.key("pin"), format!("is required: a BCM number, 0–{PIN_MAX}"));
         return None;
     }
@@ -213,7 +213,7 @@ fn input<'t>(reading: &mut Reading, table: &mut Table<'t>, taken: &mut BTreeMap<
     let name = table.required_text(reading, "name");
     let kind = kind(reading, table, WiredKind::WORDS);
     let main = required_pin(reading, table, taken);
-    let supervise_pin = has(table, "supervise_pin").then(|| pin(reading, table, "supervise_pin", taken));
+    let supervise_pin = table.has("supervise_pin").then(|| pin(reading, table, "supervise_pin", taken));
     let contact =
         table.choice(reading, "contact", &[("open", Contacts::NormallyOpen), ("closed", Contacts::NormallyClosed)]);
     if supervise_pin.is_some() && contact.is_some() {

@@ -4,6 +4,7 @@ use protocol::settings::{Reading, Table};
 
 use crate::home::HomeRules;
 use crate::home::hazard::HazardRules;
+use crate::home::local_time::DAY_MINUTES;
 use crate::home::proof::ProofRules;
 use crate::home::supervision::SupervisionRules;
 use crate::home::supervision::condition::ConditionRules;
@@ -44,8 +45,12 @@ fn check_in<'t>(reading: &mut Reading, root: &mut Table<'t>) -> CheckInRules {
     if times.len() > CHECK_INS_MAX {
         reading.note(line, &key, format!("has {} times; a day has at most {CHECK_INS_MAX} check-ins", times.len()));
     }
-    if times.windows(2).any(|pair| pair[1] - pair[0] < CHECK_INS_APART_MINUTES) {
-        let problem = format!("two times lie less than {CHECK_INS_APART_MINUTES} minutes apart");
+    // The first one of the next day comes after the last one.
+    let next_day = times.first().map(|first| first + DAY_MINUTES);
+    let in_order: Vec<u16> = times.iter().copied().chain(next_day).collect();
+    if in_order.windows(2).any(|pair| pair[1] - pair[0] < CHECK_INS_APART_MINUTES) {
+        let problem =
+            format!("two times lie less than {CHECK_INS_APART_MINUTES} minutes apart; midnight does not part them");
         reading.note(line, &key, problem);
     }
     let window_ms = table.number(reading, "window_minutes", 30..=360, 120) * MINUTE_MS;

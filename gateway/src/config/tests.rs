@@ -114,13 +114,16 @@ fn the_rules_of_a_day_stay_within_what_is_safe() {
 
 #[test]
 fn patience_beyond_what_is_safe_needs_a_reason() {
-    let told = |because: &str, expected: Expect| {
-        let patient = "learned_hours_min = 11\nlearned_hours_max = 24\n[away]\nlearned_hours_min = 100\nlearned_hours_max = 168\n";
-        check(&format!("{GOOD}[inactivity]\npatient_because = \"{because}\"\n{patient}"), expected);
+    let patient = |because: &str| {
+        format!(
+            "{GOOD}[inactivity]\n{because}\nlearned_hours_min = 11\nlearned_hours_max = 24\n\
+             [away]\nlearned_hours_min = 100\nlearned_hours_max = 168\n"
+        )
     };
-    told("a daughter lives next door", expect!["good\n"]);
-    told(
-        " ",
+    check(&patient("patient_because = \"a daughter lives next door\""), expect!["good\n"]);
+    check(&patient("patient_because = \"女儿住隔壁,每日都来看\""), expect!["good\n"]);
+    check(
+        &patient(""),
         expect![[r#"
             line 14: inactivity.learned_hours_min: 11 is over 8: who lies helpless waits; say why in `inactivity.patient_because`
             line 15: inactivity.learned_hours_max: 24 is over 12: who lies helpless waits; say why in `inactivity.patient_because`
@@ -128,14 +131,75 @@ fn patience_beyond_what_is_safe_needs_a_reason() {
             line 18: away.learned_hours_max: 168 is over 96: who lies helpless waits; say why in `inactivity.patient_because`
         "#]],
     );
+    for mark in ["", "          ", "   agreed   ", "..........", "x x x x x x x"] {
+        let problems = GatewayConfig::read(&patient(&format!("patient_because = \"{mark}\""))).unwrap_err();
+        let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        let expected =
+            "line 13: inactivity.patient_because: is no reason: say in 10 characters or more who agreed to it and why";
+        assert_eq!(told, [expected], "`{mark}`");
+    }
     check(
         &format!(
-            "{GOOD}[inactivity]\npatient_because = \"x\"\nlearned_hours_min = 12\nlearned_hours_max = 8\n\
-             [away]\nhours = 5\nlearned_hours_min = 121\n"
+            "{GOOD}[inactivity]\npatient_because = \"a nurse is there at night\"\nlearned_hours_min = 12\n\
+             learned_hours_max = 8\n[away]\nhours = 5\nlearned_hours_min = 121\n"
         ),
         expect![[r#"
             line 14: inactivity.learned_hours_min: is more than `learned_hours_max`
             line 18: away.learned_hours_min: 121 is outside 1–120; the default is 5
+        "#]],
+    );
+}
+
+#[test]
+fn values_that_contradict_each_other_are_refused() {
+    let told = |more: &str, expected: Expect| check(&format!("{GOOD}{more}"), expected);
+    told(
+        "[inactivity]\ncontinuous_hours = 10\nlearned_hours_max = 9\n",
+        expect![[r#"
+            line 13: inactivity.continuous_hours: 10 is more than `learned_hours_max`, 9: a home would wait longer before it has learned than ever after
+        "#]],
+    );
+    told("[inactivity]\ncontinuous_hours = 10\nlearned_hours_max = 9\nlearned = false\n", expect!["good\n"]);
+    told(
+        "[dwell]\nbathroom_minutes = 50\nbathroom_learned_minutes_max = 45\n",
+        expect![[r#"
+            line 13: dwell.bathroom_minutes: 50 is more than `bathroom_learned_minutes_max`, 45: what is learned is never shorter than this
+        "#]],
+    );
+    told(
+        "[voice]\nsilent_from = \"22:00\"\nsilent_to = \"22:00\"\n",
+        expect![[r#"
+            line 14: voice.silent_to: is the same as `silent_from`: leave both out for no silent hours; a whole day of them is refused
+        "#]],
+    );
+}
+
+#[test]
+fn the_elder_is_told_to_call_before_the_siren_sounds() {
+    let told = |more: &str, expected: Expect| check(&format!("{GOOD}{more}"), expected);
+    told(
+        "[rules]\ncentre_wait_secs = 60\n",
+        expect![[r#"
+            line 13: rules.centre_wait_secs: 60 must be less than `contacts.wait_secs`, 60: the elder is told to call 120 before siren and contacts
+        "#]],
+    );
+    told(
+        "[contacts]\nwait_secs = 30\n",
+        expect![[r#"
+            line 13: contacts.wait_secs: 30 must be more than `rules.centre_wait_secs`, 30: the elder is told to call 120 before siren and contacts
+        "#]],
+    );
+    told("[rules]\ncentre_wait_secs = 29\n[contacts]\nwait_secs = 30\n", expect!["good\n"]);
+}
+
+#[test]
+fn a_holiday_lasts_a_year_at_most() {
+    let holiday = |last: &str| format!("{GOOD}[[holiday]]\nfirst_day = \"2026-12-24\"\nlast_day = \"{last}\"\n");
+    check(&holiday("2027-12-24"), expect!["good\n"]);
+    check(
+        &holiday("2027-12-25"),
+        expect![[r#"
+            line 14: holiday[1].last_day: is 367 days long; at most 366, for nobody is looked after meanwhile: check the years
         "#]],
     );
 }
@@ -282,7 +346,8 @@ fn the_example_tells_the_elder_and_the_contacts_as_its_comments_say() {
     let silent = config.outputs.silent.unwrap();
     assert!(silent.covers(23 * 60) && silent.covers(60) && !silent.covers(12 * 60) && !silent.covers(7 * 60));
     assert_eq!(config.outputs.devices[0].topic, "zigbee2mqtt/hall siren/set");
-    assert_eq!((config.rules.contacts.contacts, config.contacts.ways.len()), (1, 2));
+    assert_eq!(config.rules.contacts.contacts, 1);
+    assert!(config.contacts.http.is_some() && config.contacts.modem.is_some());
     assert_eq!(config.rules.contacts, crate::home::contacts::ContactRules { contacts: 1, ..Default::default() });
     let [cord, mains] = &config.outputs.inputs[..] else { panic!("two inputs") };
     assert_eq!(cord.contacts, crate::gpio::wire::Contacts::Supervised);
@@ -313,10 +378,24 @@ fn check_ins_are_times_of_day_well_apart_and_at_most_five() {
         expect![[r#"
             line 14: check_in.times: `24:00` is no time of day; write it as "09:00"
             line 14: check_in.times: `9:00` is no time of day; write it as "09:00"
-            line 14: check_in.times: two times lie less than 60 minutes apart
+            line 14: check_in.times: two times lie less than 60 minutes apart; midnight does not part them
             line 15: check_in.window_minutes: 5 is outside 30–360; the default is 120
         "#]],
     );
+}
+
+#[test]
+fn check_ins_on_both_sides_of_midnight_are_an_hour_apart_too() {
+    let times = |times: &str| format!("{GOOD}\n[check_in]\ntimes = [{times}]\n");
+    check(
+        &times(r#""23:30", "00:10""#),
+        expect![[r#"
+            line 14: check_in.times: two times lie less than 60 minutes apart; midnight does not part them
+        "#]],
+    );
+    for good in [r#""23:30", "00:30""#, r#""00:00""#, r#""23:59""#, ""] {
+        check(&times(good), expect!["good\n"]);
+    }
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::SendError;
+use super::{SendError, Way};
 
 /// Longest answer looked at, bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -48,27 +49,35 @@ pub fn header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
     Ok((name, value))
 }
 
-/// A client for such services.
-///
-/// # Errors
-/// Where none can be had.
-pub fn client() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder()
-        .connect_timeout(Duration::from_secs(5))
-        .timeout(Duration::from_secs(25))
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-}
-
 /// A service with the client that asks it.
-pub(super) struct HttpAdapter<'a> {
-    pub(super) client: &'a reqwest::Client,
-    pub(super) settings: &'a HttpSettings,
+pub struct WebService {
+    client: reqwest::Client,
+    settings: HttpSettings,
 }
 
-impl HttpAdapter<'_> {
-    pub(super) async fn send(&self, number: &str, text: &str) -> Result<(), SendError> {
-        let HttpSettings { url, method, headers, body, escape, success } = self.settings;
+impl WebService {
+    /// The service; asks nothing yet.
+    ///
+    /// # Errors
+    /// Where no HTTP client can be had.
+    pub fn new(settings: HttpSettings) -> reqwest::Result<Self> {
+        let client = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(Duration::from_secs(25))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Self { client, settings })
+    }
+}
+
+#[async_trait]
+impl Way for WebService {
+    fn name(&self) -> &'static str {
+        "http"
+    }
+
+    async fn send(&self, number: &str, text: &str) -> Result<(), SendError> {
+        let HttpSettings { url, method, headers, body, escape, success } = &self.settings;
         let url = filled(url, Escape::Form, number, text);
         let mut request = self.client.request(method.clone(), url).headers(headers.clone());
         if !body.is_empty() {

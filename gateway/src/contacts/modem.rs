@@ -1,5 +1,5 @@
 //! A GSM modem on a serial line: AT commands of 3GPP TS 27.005, messages as UCS2 units so that Chinese
-//! arrives. It blocks, with every wait bounded; it runs in a thread of its own.
+//! arrives. The serial line blocks, with every wait bounded; it is spoken to in a thread of its own.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -7,11 +7,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use rustix::fs::OFlags;
 use rustix::termios::{self, OptionalActions, SpecialCodeIndex};
 
-use super::SendError;
 use super::pdu::{self, Pdu};
+use super::{SendError, Way};
 
 /// Longest wait for the answer to a command.
 const COMMAND_WAIT: Duration = Duration::from_secs(5);
@@ -36,12 +37,36 @@ pub struct ModemSettings {
     pub pin: Option<String>,
 }
 
+/// A modem, which speaks with one at a time.
+pub struct Modem {
+    settings: ModemSettings,
+    one: tokio::sync::Mutex<()>,
+}
+
+impl Modem {
+    /// The modem; opens nothing yet.
+    pub fn new(settings: ModemSettings) -> Self {
+        Self { settings, one: tokio::sync::Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl Way for Modem {
+    fn name(&self) -> &'static str {
+        "modem"
+    }
+
+    async fn send(&self, number: &str, text: &str) -> Result<(), SendError> {
+        let _one = self.one.lock().await;
+        let (settings, number, text) = (self.settings.clone(), number.to_owned(), text.to_owned());
+        let sent = tokio::task::spawn_blocking(move || send(&settings, &number, &text)).await;
+        sent.unwrap_or_else(|_| Err(SendError::Unreachable("the modem's thread ended".into())))
+    }
+}
+
 /// Sends one message; a long one goes in joined parts.
-///
-/// # Errors
-/// [`SendError`]: the line, the modem's refusal, or no answer in time.
-pub fn send(settings: &ModemSettings, number: &str, text: &str) -> Result<(), SendError> {
-    let mut modem = Modem::open(settings)?;
+fn send(settings: &ModemSettings, number: &str, text: &str) -> Result<(), SendError> {
+    let mut modem = Line::open(settings)?;
     modem.ask("AT", COMMAND_WAIT)?;
     // Echo off, errors with numbers.
     modem.ask("ATE0", COMMAND_WAIT)?;
@@ -64,12 +89,12 @@ pub fn send(settings: &ModemSettings, number: &str, text: &str) -> Result<(), Se
     Ok(())
 }
 
-struct Modem {
+struct Line {
     line: File,
     device: PathBuf,
 }
 
-impl Modem {
+impl Line {
     fn open(settings: &ModemSettings) -> Result<Self, SendError> {
         let device = settings.device.clone();
         let failed = |source: std::io::Error| SendError::Device { device: device.clone(), source };

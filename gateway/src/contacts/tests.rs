@@ -15,9 +15,9 @@ use super::*;
 
 const NUMBER: &str = "+8613800138000";
 
-fn line(ways: Vec<Way>) -> ContactLine {
+fn line(http: Option<HttpSettings>, modem: Option<ModemSettings>) -> ContactLine {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let settings = ContactSettings { numbers: vec![NUMBER.into()], text: TEXT.into(), ways };
+    let settings = ContactSettings { numbers: vec![NUMBER.into()], text: TEXT.into(), http, modem };
     ContactLine::new("home-1".parse().unwrap(), settings).unwrap()
 }
 
@@ -42,21 +42,21 @@ async fn service(status: StatusCode, answer: &'static str) -> (String, Asked) {
     (url, asked)
 }
 
-fn http(url: String) -> Way {
-    Way::Http(Box::new(HttpSettings {
+fn http(url: String) -> Option<HttpSettings> {
+    Some(HttpSettings {
         url,
         method: reqwest::Method::POST,
         headers: HeaderMap::from_iter([header("X-Key: secret").unwrap()]),
         body: r#"{"to":"{number}","text":"{text}"}"#.into(),
         escape: Escape::Json,
         success: Some("\"code\":0".into()),
-    }))
+    })
 }
 
 #[tokio::test]
 async fn a_service_is_asked_as_the_template_says() {
     let (url, asked) = service(StatusCode::OK, "{\"code\":0}").await;
-    assert_eq!(line(vec![http(url)]).send(&first()).await, ContactResult::Taken);
+    assert_eq!(line(http(url), None).send(&first()).await, ContactResult::Taken);
     let (key, body) = asked.lock().unwrap().remove(0);
     let body: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!((key.as_str(), &body["to"]), ("secret", &NUMBER.into()));
@@ -67,14 +67,14 @@ async fn a_service_is_asked_as_the_template_says() {
 #[tokio::test]
 async fn a_refusal_by_status_or_by_word_is_one_and_a_dead_service_is_unreachable() {
     let (url, _) = service(StatusCode::FORBIDDEN, "{\"code\":0}").await;
-    assert_eq!(line(vec![http(url)]).send(&first()).await, ContactResult::Refused);
+    assert_eq!(line(http(url), None).send(&first()).await, ContactResult::Refused);
     let (url, _) = service(StatusCode::OK, "{\"code\":7}").await;
-    assert_eq!(line(vec![http(url)]).send(&first()).await, ContactResult::Refused);
+    assert_eq!(line(http(url), None).send(&first()).await, ContactResult::Refused);
     let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    assert_eq!(line(vec![http(format!("http://{dead}/send"))]).send(&first()).await, ContactResult::Unreachable);
-    assert_eq!(line(vec![]).send(&first()).await, ContactResult::Unreachable);
+    assert_eq!(line(http(format!("http://{dead}/send")), None).send(&first()).await, ContactResult::Unreachable);
+    assert_eq!(line(None, None).send(&first()).await, ContactResult::Unreachable);
     let nobody = Contacting { contact: 2, ..first() };
-    assert_eq!(line(vec![]).send(&nobody).await, ContactResult::Unreachable);
+    assert_eq!(line(None, None).send(&nobody).await, ContactResult::Unreachable);
 }
 
 /// A modem behind a pty: answers each command as `answers` says and keeps what it was told.
@@ -121,7 +121,7 @@ impl FakeModem {
     }
 
     fn line(&self) -> ContactLine {
-        line(vec![Way::Modem(self.settings.clone())])
+        line(None, Some(self.settings.clone()))
     }
 }
 
@@ -164,9 +164,47 @@ async fn a_network_that_refuses_a_message_is_told_as_a_refusal() {
 }
 
 #[tokio::test]
-async fn without_a_modem_the_next_way_is_tried() {
+async fn the_modem_is_tried_after_the_service_alone_fails() {
+    let modem = FakeModem::start(works);
     let (url, asked) = service(StatusCode::OK, "{\"code\":0}").await;
-    let absent = ModemSettings { device: "/dev/no-such-modem".into(), baud: 9_600, pin: None };
-    assert_eq!(line(vec![Way::Modem(absent), http(url)]).send(&first()).await, ContactResult::Taken);
+    let both = |url: String| line(http(url), Some(modem.settings.clone()));
+    assert_eq!(both(url).send(&first()).await, ContactResult::Taken);
+    assert_eq!((asked.lock().unwrap().len(), modem.heard.lock().unwrap().len()), (1, 0));
+    let (url, asked) = service(StatusCode::FORBIDDEN, "").await;
+    assert_eq!(both(url).send(&first()).await, ContactResult::Taken);
     assert_eq!(asked.lock().unwrap().len(), 1);
+    assert!(!modem.heard.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_modem_that_is_absent_is_unreachable_and_what_the_service_refused_stays_refused() {
+    let absent = ModemSettings { device: "/dev/no-such-modem".into(), baud: 9_600, pin: None };
+    assert_eq!(line(None, Some(absent.clone())).send(&first()).await, ContactResult::Unreachable);
+    let (url, _) = service(StatusCode::FORBIDDEN, "").await;
+    assert_eq!(line(http(url), Some(absent)).send(&first()).await, ContactResult::Refused);
+}
+
+/// A way of somebody's own, that needs nothing but the trait.
+struct Slip(Arc<Mutex<Vec<String>>>);
+
+#[async_trait]
+impl Way for Slip {
+    fn name(&self) -> &'static str {
+        "slip"
+    }
+
+    async fn send(&self, number: &str, _text: &str) -> Result<(), SendError> {
+        self.0.lock().unwrap().push(number.to_owned());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_further_way_stands_beside_the_two() {
+    let slips = Arc::default();
+    let absent = ModemSettings { device: "/dev/no-such-modem".into(), baud: 9_600, pin: None };
+    let mut line = line(None, Some(absent));
+    line.ways.push(Box::new(Slip(Arc::clone(&slips))));
+    assert_eq!(line.send(&first()).await, ContactResult::Taken);
+    assert_eq!(*slips.lock().unwrap(), [NUMBER]);
 }

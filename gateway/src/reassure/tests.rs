@@ -108,6 +108,23 @@ async fn a_prompt_goes_to_the_player_as_samples_for_the_configured_device() {
 }
 
 #[tokio::test]
+async fn who_hears_badly_is_told_after_a_tone_and_slowly_in_every_language() {
+    let dir = tempfile::tempdir().unwrap();
+    let plain = settings(player(dir.path(), "exit 0"));
+    for language in [Language::Chinese, Language::English, Language::Both] {
+        let mut lengths = [0, 0];
+        for (length, hard_of_hearing) in lengths.iter_mut().zip([false, true]) {
+            let mut voice = Voice::new(VoiceSettings { language, hard_of_hearing, ..plain.clone() });
+            voice.show(&showing(Stage::NotConnected, false)).await;
+            *length = std::fs::read(dir.path().join("heard")).unwrap().len();
+        }
+        // The tone and the silence after it are a second: 32,000 bytes.
+        let [usual, slow] = lengths;
+        assert!(slow - 32_000 > usual * 5 / 4, "{language:?}: {usual}, {slow}");
+    }
+}
+
+#[tokio::test]
 async fn silent_hours_soften_what_is_told_in_passing_and_never_an_alarm() {
     let dir = tempfile::tempdir().unwrap();
     let mut voice = Voice::new(settings(player(dir.path(), "exit 0")));

@@ -45,7 +45,7 @@ impl Language {
 /// How the voice speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VoiceSettings {
-    /// Where `zh`, `zh-slow` and `en` are.
+    /// Where `zh`, `en` and their slow forms `zh-slow` and `en-slow` are.
     pub prompts_dir: PathBuf,
     /// What is spoken.
     pub language: Language,
@@ -75,11 +75,11 @@ pub struct Voice {
 impl Voice {
     /// Reads the prompts; what is missing is told at once and printed instead of spoken.
     pub fn new(settings: VoiceSettings) -> Self {
-        let chinese = if settings.hard_of_hearing { "zh-slow" } else { "zh" };
+        let (chinese, english) = if settings.hard_of_hearing { ("zh-slow", "en-slow") } else { ("zh", "en") };
         let folders = match settings.language {
             Language::Chinese => vec![chinese],
-            Language::English => vec!["en"],
-            Language::Both => vec![chinese, "en"],
+            Language::English => vec![english],
+            Language::Both => vec![chinese, english],
         };
         let mut prompts = Vec::new();
         for folder in folders {
