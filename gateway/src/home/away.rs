@@ -174,13 +174,22 @@ impl Away {
         }
     }
 
-    /// Folds what a bed or radar says.
-    pub fn occupied(&mut self, device: &str, somebody: bool) {
+    /// Folds what a bed or radar says. Whoever was seen inside well after the door's last word has not left by it,
+    /// even if they are lost from sight later: a radar loses people who lie on the floor.
+    pub fn occupied(&mut self, at: &Stamp, device: &str, somebody: bool, rules: &AwayRules) {
+        let long_after = self.exit.is_none_or(|exit| exit.elapsed_ms(at) > rules.entrance_ms);
         if !somebody {
-            self.occupied.remove(device);
+            if self.occupied.remove(device) && long_after {
+                self.leaving = false;
+            }
         } else if self.occupied.len() < OCCUPIED_MAX {
             self.occupied.insert(device.to_owned());
         }
+    }
+
+    /// Folds that a bed is not believed any more.
+    pub fn disbelieved(&mut self, bed: &str) {
+        self.occupied.remove(bed);
     }
 
     /// Folds a conclusion and gives back the absence that it ended. `limit_ms` is asked for a new one.

@@ -141,11 +141,11 @@ impl DailyLife {
         let where_from = (observed.device.as_str(), observed.key.as_str(), observed.room.as_deref());
         if observed.kind == Kind::Presence {
             self.dwell.radar(at, where_from, somebody);
-            self.away.occupied(&observed.device, somebody);
+            self.away.occupied(at, &observed.device, somebody, &life.away);
         }
         if observed.kind == Kind::Bed {
             self.dwell.bed(at, where_from, somebody);
-            self.away.occupied(&observed.device, somebody);
+            self.away.occupied(at, &observed.device, somebody, &life.away);
         }
         if !tells_of_life(observed.kind, &observed.value, known_before) {
             return;
@@ -174,7 +174,7 @@ impl DailyLife {
         self.away.lived(at, sign, &rules.daily_life.away);
         if !sign.of_pet {
             for bed in self.dwell.lived(at, sign, rules.daily_life.elders <= 1) {
-                self.away.occupied(&bed, false);
+                self.away.disbelieved(&bed);
             }
         }
         let local = LocalTime::of(at, rules.utc_offset_minutes);
@@ -267,12 +267,14 @@ impl DailyLife {
 
     /// Folds that the elder said "I'm fine" with a button or page.
     pub fn said_fine(&mut self, at: &Stamp, device: &str, rules: &HomeRules) {
+        self.dwell.answered();
         self.pressed(at, &Sign::by_hand(device, rules), rules);
     }
 
     /// Folds that the elder cancelled something with a button.
     pub fn cancelled(&mut self, at: &Stamp, device: &str, reason: Reason, rules: &HomeRules) {
         if reason == Reason::ElderCancelled {
+            self.dwell.answered();
             self.pressed(at, &Sign::by_hand(device, rules), rules);
         }
     }

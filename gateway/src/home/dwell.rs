@@ -60,6 +60,8 @@ struct Stay {
     key: String,
     room: Option<String>,
     asked: bool,
+    /// The elder was asked about it and said that it is well.
+    answered: bool,
 }
 
 /// Where the elder stays.
@@ -108,11 +110,16 @@ impl Dwell {
     /// Folds a sign of life: whoever is seen in another room has left the bathroom.
     ///
     /// Gives back the beds that are no longer believed: of an elder who lives alone and moves about
-    /// elsewhere, a bed that still says "occupied" holds a bag or hangs.
+    /// elsewhere, a bed that still says "occupied" holds a bag or hangs. The exit door alone proves nothing of the
+    /// kind: a visitor lets themselves out.
     pub fn lived(&mut self, at: &Stamp, sign: &Sign<'_>, alone: bool) -> Vec<String> {
         let elsewhere = |stay: &Stay| stay.room.is_none() || sign.room.is_none() || stay.room.as_deref() != sign.room;
         let hangs = |(bed, stay): &(&String, &Stay)| {
-            alone && bed.as_str() != sign.device && elsewhere(stay) && stay.since.elapsed_ms(at) > LYING_DOWN_MS
+            alone
+                && !sign.exit_door
+                && bed.as_str() != sign.device
+                && elsewhere(stay)
+                && stay.since.elapsed_ms(at) > LYING_DOWN_MS
         };
         let hanging: Vec<String> = self.beds.iter().filter(hangs).map(|(bed, _)| bed.clone()).collect();
         self.beds.retain(|bed, _| !hanging.contains(bed));
@@ -163,6 +170,13 @@ impl Dwell {
         }
     }
 
+    /// Folds that the elder pressed a button and is well: a stay that was asked about is answered.
+    pub fn answered(&mut self) {
+        for stay in self.bathrooms.values_mut().chain(self.beds.values_mut()).filter(|stay| stay.asked) {
+            stay.answered = true;
+        }
+    }
+
     /// Folds that a caregiver is there or has gone, and the time of a stay stands still or runs on.
     pub fn stands_still(&mut self, at: &Stamp, still: bool) {
         for stay in self.bathrooms.values_mut().chain(self.beds.values_mut()) {
@@ -193,16 +207,61 @@ impl Dwell {
 }
 
 fn stay(at: &Stamp, key: &str, room: Option<&str>) -> Stay {
-    Stay { since: Stopwatch::start(at), key: key.to_owned(), room: room.map(str::to_owned), asked: false }
+    Stay {
+        since: Stopwatch::start(at),
+        key: key.to_owned(),
+        room: room.map(str::to_owned),
+        asked: false,
+        answered: false,
+    }
 }
 
-/// A stay that nobody had to ask about, in one stretch, is the elder's own measure.
+/// A stay in one stretch that nobody had to ask about, or that the elder was asked about and answered for, is the elder's
+/// own measure.
 fn remember(stays: &mut VecDeque<u32>, stay: &Stay, at: &Stamp) {
-    if stay.asked || !stay.since.is_whole() {
+    if (stay.asked && !stay.answered) || !stay.since.is_whole() {
         return;
     }
     if stays.len() >= STAYS_MAX {
         stays.pop_front();
     }
     stays.push_back(u32::try_from(stay.since.elapsed_ms(at) / 60_000).unwrap_or(u32::MAX));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minutes: u64) -> Stamp {
+        Stamp { boot: 1, uptime_ms: minutes * 60_000, wall_ms: 0, wall_trusted: false }
+    }
+
+    /// Ten stays of 39 minutes, each asked about after 30.
+    fn long_stays(answered: bool) -> u64 {
+        let rules = DwellRules::default();
+        let mut dwell = Dwell::default();
+        for stay in 0..10 {
+            let radar = ("radar", "presence", Some("bathroom"));
+            dwell.radar(&at(stay * 60), radar, true);
+            dwell.pre_alarmed(&PreAlarm {
+                kind: TriggerKind::Inactivity,
+                device: "radar".into(),
+                key: "presence".into(),
+                room: Some("bathroom".into()),
+                reason: Reason::BathroomTooLong,
+                fuse_ms: 900_000,
+            });
+            if answered {
+                dwell.answered();
+            }
+            dwell.radar(&at(stay * 60 + 39), radar, false);
+        }
+        dwell.bathroom_ms(&rules)
+    }
+
+    #[test]
+    fn a_stay_that_the_elder_answered_for_is_their_own_measure() {
+        assert_eq!(long_stays(true), 39 * 75_000);
+        assert_eq!(long_stays(false), DwellRules::default().bathroom_ms);
+    }
 }
