@@ -342,7 +342,7 @@ fn every_row_but_the_plain_ones_can_be_configured() {
         let (inactivity, away) = (&setting.rules.daily_life.inactivity, &setting.rules.daily_life.away);
         let hours = |ms: u64| ms / 3_600_000;
         let text = format!(
-            "{}{CLIENT}[inactivity]\npatient_because = \"x\"\nlearned = {}\nfalse_alarms_a_year = {}\nhours_vary_minutes = {}\n\
+            "{}{CLIENT}[inactivity]\npatient_because = \"her daughter comes by every day\"\nlearned = {}\nfalse_alarms_a_year = {}\nhours_vary_minutes = {}\n\
              learned_hours_min = {}\nlearned_hours_max = {}\n[away]\nlearned = {}\nlearned_hours_min = {}\nlearned_hours_max = {}\n",
             crate::config::tests::BARE,
             inactivity.learned,
