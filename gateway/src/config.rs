@@ -132,7 +132,7 @@ impl GatewayConfig {
         let outputs = OutputsConfig::read(reading, root, &mut decoder, &mut home_rules);
         daily_life::read(reading, root, &mut home_rules.daily_life);
         supervision::read(reading, root, &mut home_rules);
-        let (outbox, mut limits, centre_wait) = times(reading, root, &mut home_rules);
+        let (outbox, mut limits, centre_wait) = times(reading, root, &mut decoder, &mut home_rules);
         // The siren comes with the messages, and after "not connected".
         let contacts = contacts::read(reading, root, &centre_wait, &mut home_rules.contacts);
         home_rules.reassurance.outcry_ms = home_rules.contacts.wait_ms;
@@ -392,6 +392,7 @@ fn base32(text: &str) -> Option<Vec<u8>> {
 fn times<'t>(
     reading: &mut Reading,
     root: &mut Table<'t>,
+    decoder: &mut DecoderConfig,
     rules: &mut HomeRules,
 ) -> (OutboxTimes, EngineLimits, contacts::CentreWait) {
     let mut table = root.table(reading, "rules");
@@ -403,6 +404,8 @@ fn times<'t>(
         second_fall_ms: secs("second_fall_secs", 300..=7_200, 1_800),
     };
     let centre_wait_ms = secs("centre_wait_secs", 5..=60, 30);
+    decoder.latched_key_ms = secs("latched_key_secs", 60..=300, 120);
+    let link_down_ms = table.number(reading, "link_down_minutes", 1..=10, 3) * 60_000;
     rules.reassurance = ReassuranceRules { centre_wait_ms, ..ReassuranceRules::default() };
     let line = table.has("centre_wait_secs").then(|| table.line_of("centre_wait_secs"));
     table.finish(reading);
@@ -412,7 +415,7 @@ fn times<'t>(
     let poll_wait_secs = table.number(reading, "poll_wait_secs", 1..=30, 25);
     let linger_ms = table.number(reading, "routine_linger_ms", 100..=5_000, 5_000);
     table.finish(reading);
-    let limits = EngineLimits { poll_wait_secs, linger_ms, ..EngineLimits::default() };
+    let limits = EngineLimits { link_down_ms, poll_wait_secs, linger_ms, ..EngineLimits::default() };
     (outbox, limits, contacts::CentreWait { ms: centre_wait_ms, line })
 }
 

@@ -1,5 +1,7 @@
 //! What an installer should change although the configuration is valid: in the home's file and in the bridge's.
 
+use std::collections::BTreeSet;
+
 use crate::config::{GatewayConfig, IntakeConfig};
 use crate::decode::{Role, Step};
 use crate::home::supervision::silence::Power;
@@ -31,6 +33,7 @@ pub fn on_home(config: &GatewayConfig) -> Vec<Step> {
         }
     }
     on_patience(config, &mut advice);
+    on_lone_sensor(config, &mut advice);
     for (name, place) in &config.rules.devices {
         if place.power == Some(Power::OneWay) {
             advice.push(say(
@@ -101,6 +104,23 @@ pub fn on_home(config: &GatewayConfig) -> Vec<Step> {
 /// What the table of alarms calls safe without anybody's word: 12 h at home and out, and a call a week.
 const SAFE_MS: u64 = 12 * 3_600_000;
 const SAFE_CALLS_A_YEAR: u32 = 48;
+
+/// Chatter is told from life by a second sensor alone.
+fn on_lone_sensor(config: &GatewayConfig, advice: &mut Vec<Step>) {
+    let pets = config.rules.daily_life.inactivity.pets;
+    let signs = [Role::Motion, Role::Presence, Role::Vibration, Role::Door, Role::ExitDoor, Role::Bed];
+    // What has no role counts as what it says of itself, and may be a sensor too.
+    let tells = config.rules.devices.iter().filter(|(_, place)| place.role.is_none_or(|role| signs.contains(&role)));
+    let sensors: BTreeSet<_> = tells
+        .map(|(name, place)| if pets && place.role == Some(Role::Motion) { "motion" } else { name.as_str() })
+        .collect();
+    if let (1, Some(sensor)) = (sensors.len(), sensors.first()) {
+        advice.push(say(
+            format!("只有 `{sensor}` 看得出老人的动静,没有第二个传感器对照:它误报不停也当作平安(one_sensor_hours 不起作用);请再装一个。"),
+            format!("`{sensor}` alone gives signs of life: with no second sensor its chatter is life for ever (one_sensor_hours does not hold); add one."),
+        ));
+    }
+}
 
 fn on_patience(config: &GatewayConfig, advice: &mut Vec<Step>) {
     let (inactivity, away) = (&config.rules.daily_life.inactivity, &config.rules.daily_life.away);

@@ -45,6 +45,7 @@ fn the_example_is_good_and_says_what_its_comments_promise() {
     assert_eq!((rules.supervision, &rules.check_in), (defaults.supervision, &defaults.check_in));
     assert_eq!((config.rules.fall, config.rules.reassurance), (FallRules::default(), ReassuranceRules::default()));
     assert_eq!(config.rules.daily_life, crate::home::daily_life::DailyLifeRules::default());
+    assert_eq!(config.decoder.latched_key_ms, DecoderConfig::without_home().latched_key_ms);
     let defaults = (EngineLimits::default(), OutboxTimes::default(), JournalLimits::default());
     assert_eq!((config.limits, config.outbox, config.journal), defaults);
     assert!(config.rules.visit.home.is_some() && config.rules.visit.code_secret.is_some());
@@ -220,12 +221,19 @@ fn an_offset_from_utc_that_no_place_has_is_refused() {
 #[test]
 fn a_value_outside_its_safe_range_is_refused() {
     check(
-        &format!("{GOOD}\n[rules]\nfall_prealarm_secs = 5\ncentre_wait_secs = 600\n"),
+        &format!(
+            "{GOOD}\n[rules]\nfall_prealarm_secs = 5\ncentre_wait_secs = 600\nlatched_key_secs = 301\nlink_down_minutes = 0\n"
+        ),
         expect![[r#"
             line 14: rules.fall_prealarm_secs: 5 is outside 15–45; the default is 30
             line 15: rules.centre_wait_secs: 600 is outside 5–60; the default is 30
+            line 16: rules.latched_key_secs: 301 is outside 60–300; the default is 120
+            line 17: rules.link_down_minutes: 0 is outside 1–10; the default is 3
         "#]],
     );
+    let least = format!("{GOOD}\n[rules]\nlatched_key_secs = 60\nlink_down_minutes = 1\n");
+    let config = GatewayConfig::read(&least).unwrap();
+    assert_eq!((config.decoder.latched_key_ms, config.limits.link_down_ms), (60_000, 60_000));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::observation::Kind;
 
+use super::memory::Cache;
 use super::rule::GenericRule;
 
 /// What a device is for, by the installer's word; it overrides the class its bridge lists.
@@ -123,6 +124,8 @@ pub struct DecoderConfig {
     pub inverted: BTreeSet<String>,
     /// Rules for whatever else speaks MQTT.
     pub rules: Vec<GenericRule>,
+    /// A latched SOS key repeated so soon after its bridge's start may be the bridge's cache, milliseconds.
+    pub latched_key_ms: u64,
     /// What is done with devices that are not configured.
     pub unknown_devices: UnknownDevices,
 }
@@ -135,7 +138,13 @@ impl DecoderConfig {
             devices: BTreeMap::new(),
             inverted: BTreeSet::new(),
             rules: Vec::new(),
+            latched_key_ms: 120_000,
             unknown_devices: UnknownDevices::Accept,
         }
+    }
+
+    /// The radio bridge as one that may be repeating its cache.
+    pub(super) fn cache(&self) -> Cache<'_> {
+        Cache { base: &self.zigbee2mqtt_base, speaks_ms: self.latched_key_ms }
     }
 }

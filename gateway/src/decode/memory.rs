@@ -16,9 +16,6 @@ const DEVICES_MAX: usize = 4096;
 /// Most states kept of one device; a further one is not remembered, as above.
 const STATES_MAX: usize = 128;
 
-/// A latched key repeated within this time of the bridge's start is its cache speaking.
-const BRIDGE_START_MS: u64 = 120_000;
-
 /// A counted event repeated within this is the same one, milliseconds.
 const COUNTED_MS: u64 = 30_000;
 
@@ -37,12 +34,21 @@ pub(super) fn bridge_device(base: &str) -> String {
     format!("{base}/bridge")
 }
 
+/// A bridge that repeats what it has cached for some time after its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cache<'a> {
+    /// Its base.
+    pub(super) base: &'a str,
+    /// For how long, milliseconds.
+    pub(super) speaks_ms: u64,
+}
+
 /// How a key's values become edges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manner<'a> {
     /// A state: an edge where it differs from what is known.
-    /// `cache` names the bridge's base whose cache may repeat it.
-    State { retain: bool, cache: Option<&'a str> },
+    /// `cache` is the bridge that may repeat it.
+    State { retain: bool, cache: Option<Cache<'a>> },
     /// A gesture per message, with its twin in the other form.
     Gesture { twin: &'a str },
     /// A radio event that repeats itself on the air: one within so many milliseconds is the same.
@@ -179,7 +185,7 @@ impl Memory {
             Manner::State { retain, cache } => match known {
                 None => true,
                 Some(known) if kind == Kind::Sos && *value == Reading::Active && known.value == Reading::Active => {
-                    !retain && !cache.is_some_and(|base| self.is_cache_speaking(base, now))
+                    !retain && !cache.is_some_and(|cache| self.is_cache_speaking(cache, now))
                 }
                 Some(known) => differs(&known.value, value),
             },
@@ -187,11 +193,11 @@ impl Memory {
     }
 
     /// Whether a bridge started so lately that it is still publishing its cache.
-    pub(super) fn is_cache_speaking(&self, base: &str, now: &Stamp) -> bool {
+    pub(super) fn is_cache_speaking(&self, cache: Cache<'_>, now: &Stamp) -> bool {
         self.devices
-            .get(&bridge_device(base))
+            .get(&bridge_device(cache.base))
             .and_then(|bridge| bridge.known(BRIDGE_STATE, Kind::Availability))
-            .is_some_and(|known| known.value == Reading::Online && within(&known.at, now, BRIDGE_START_MS))
+            .is_some_and(|known| known.value == Reading::Online && within(&known.at, now, cache.speaks_ms))
     }
 
     /// Folds a record.

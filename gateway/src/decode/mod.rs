@@ -157,7 +157,7 @@ impl Decoder {
     /// Whether a radio bridge started so lately that it is still publishing its cache: what it says of a
     /// device then is no sign that the device is there.
     pub fn is_cache_speaking(&self, at: &Stamp) -> bool {
-        self.memory.is_cache_speaking(&self.config.zigbee2mqtt_base, at)
+        self.memory.is_cache_speaking(self.config.cache(), at)
     }
 
     fn membership(&self, device: &str) -> Membership {

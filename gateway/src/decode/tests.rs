@@ -443,6 +443,20 @@ fn a_repeated_sos_key_is_the_bridges_cache_only_within_120_s_of_its_start() {
 }
 
 #[test]
+fn how_long_a_bridges_cache_may_speak_is_the_homes_to_say() {
+    let mut ear = Ear::with(DecoderConfig { latched_key_ms: 60_000, ..DecoderConfig::without_home() });
+    ear.hear("zigbee2mqtt/cord", json!({"sos": true}));
+    ear.hear("zigbee2mqtt/bridge/state", json!({"state": "online"})).wait(60_000);
+    ear.hear("zigbee2mqtt/cord", json!({"sos": true})).wait(1).hear("zigbee2mqtt/cord", json!({"sos": true}));
+    ear.said(expect![[r#"
+        Sos Active by cord.sos NEW SosKeySet
+        Availability Online by zigbee2mqtt/bridge.state NEW
+        Sos Active by cord.sos
+        Sos Active by cord.sos NEW SosKeyRepeated
+    "#]]);
+}
+
+#[test]
 fn the_bridges_start_survives_our_restart_but_not_a_reboot_of_unknown_length() {
     let mut ear = Ear::open();
     ear.hear("zigbee2mqtt/cord", json!({"sos": true})).hear("zigbee2mqtt/bridge/state", json!({"state": "online"}));

@@ -212,7 +212,7 @@ fn state(notes: &mut Notes, heard: &Heard) -> Result<(), Rejection> {
 
 /// One key of a message. `form` is how a gesture came: as JSON or on its own topic.
 fn entry(notes: &mut Notes, key: &str, value: &Scalar, form: &str, retain: bool) {
-    let manner = Manner::State { retain, cache: Some(&notes.decoder.config.zigbee2mqtt_base) };
+    let manner = Manner::State { retain, cache: Some(notes.decoder.config.cache()) };
     if key == "linkquality" {
         if let Scalar::Number(level) = value {
             #[expect(clippy::cast_possible_truncation, reason = "a link's quality is a byte; a cast saturates")]

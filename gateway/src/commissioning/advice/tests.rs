@@ -159,3 +159,26 @@ fn patience_and_eagerness_are_pointed_out() {
         "#]],
     );
 }
+
+#[test]
+fn a_home_with_one_sensor_is_told_that_nothing_holds_its_chatter_in_check() {
+    let device =
+        |name: &str, role: &str| format!("[[device]]\nname = \"{name}\"\nrole = \"{role}\"\nroom = \"hall\"\n");
+    let home = |more: &str| config(&format!("{HOME}{more}"));
+    let (hall, kitchen) = (device("hall", "motion"), device("kitchen", "motion"));
+    told(
+        on_home(&home(&hall)),
+        expect![[r#"
+            `hall` alone gives signs of life: with no second sensor its chatter is life for ever (one_sensor_hours does not hold); add one.
+        "#]],
+    );
+    told(on_home(&home(&format!("{hall}{kitchen}"))), expect![[""]]);
+    let pets = "[inactivity]\npets = true\n";
+    told(
+        on_home(&home(&format!("{hall}{kitchen}{pets}"))),
+        expect![[r#"
+            `motion` alone gives signs of life: with no second sensor its chatter is life for ever (one_sensor_hours does not hold); add one.
+        "#]],
+    );
+    told(on_home(&home(&format!("{hall}{}{pets}", device("door", "exit_door")))), expect![[""]]);
+}
