@@ -109,8 +109,12 @@ const SAFE_CALLS_A_YEAR: u32 = 48;
 fn on_lone_sensor(config: &GatewayConfig, advice: &mut Vec<Step>) {
     let pets = config.rules.daily_life.inactivity.pets;
     let signs = [Role::Motion, Role::Presence, Role::Vibration, Role::Door, Role::ExitDoor, Role::Bed];
-    // What has no role counts as what it says of itself, and may be a sensor too.
-    let tells = config.rules.devices.iter().filter(|(_, place)| place.role.is_none_or(|role| signs.contains(&role)));
+    let places = &config.rules.devices;
+    // What has no role counts as what it says of itself, and may be the second sensor.
+    if places.values().any(|place| place.role.is_none()) {
+        return;
+    }
+    let tells = places.iter().filter(|(_, place)| place.role.is_some_and(|role| signs.contains(&role)));
     let sensors: BTreeSet<_> = tells
         .map(|(name, place)| if pets && place.role == Some(Role::Motion) { "motion" } else { name.as_str() })
         .collect();

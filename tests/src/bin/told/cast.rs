@@ -200,7 +200,7 @@ impl Cast {
         Ok(self.feed.wait("the order's change", act.feed, PATIENCE, is).await?.at)
     }
 
-    /// The desk claims an order and closes it; the elder is told that all is well.
+    /// The desk claims an order and closes it; the elder is told that no call is open.
     pub async fn close(&self, order: &str, code: &str) -> Result<(), Failed> {
         let act = self.act().await;
         self.desk.order(order, "claim", &json!({})).await?;

@@ -70,7 +70,7 @@ async fn call(cast: &mut Cast, round: u32, stages: &mut Stages) -> Result<(), Fa
 
     let act = cast.act().await;
     cast.desk.order(&order, "close", &json!({ "code": "real.medical", "outcome": "responder_visited" })).await?;
-    told(cast, &act, now(), all(Stage::Quiet), stages.of("close is kept → all is well")).await
+    told(cast, &act, now(), all(Stage::Quiet), stages.of("close is kept → no call is open")).await
 }
 
 /// A fall that the elder cancels, and the second one that raises at once and ends what follows a cancelled fall.
@@ -84,7 +84,7 @@ async fn fall(cast: &mut Cast, stages: &mut Stages) -> Result<(), Failed> {
     let act = cast.act().await;
     cast.says(&payload::click("fine button", Click::Single)).await?;
     let well = (Stage::Quiet, Outputs::All);
-    told(cast, &act, act.at, well, stages.of("cancel is said → all is well")).await?;
+    told(cast, &act, act.at, well, stages.of("cancel is said → no call is open")).await?;
     cast.says(&payload::fall_over(radar)).await?;
     let act = cast.act().await;
     cast.says(&payload::fall(radar)).await?;

@@ -23,7 +23,7 @@ mod report;
 const FLOOR_SYNCS: u32 = 4;
 
 /// Measures 13 of the 15 stages from cause to the elder. A round is a call (recorded, received, taken, retracted,
-/// coming, here, all is well), a fall that is cancelled (are you all right) and smoke (leave now); homes of their own,
+/// coming, here, no call is open), a fall that is cancelled (are you all right) and smoke (leave now); homes of their own,
 /// all at the same time, live through what comes by time (not connected, contacts told or not, radio lost). Ends by
 /// itself after some minutes; exit 1 where a p99 is later than 200 ms. Beside it, under the same bound, the time from
 /// the act itself (the press, the desk's request), which waits for one or two disks, and what that disk needs.
