@@ -168,6 +168,8 @@ mod tests {
     #[test]
     fn the_words_spoken_are_of_the_stages_there_are() {
         let text = std::fs::read_to_string(dir().join("prompts.tsv")).unwrap();
+        let spoken = std::fs::read_to_string(dir().join("spoken.tsv")).unwrap();
+        assert_eq!(spoken, text, "the words have changed since the prompts were made: run config/voice/make");
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         let rows: Vec<_> = lines.map(|line| line.split('\t').collect::<Vec<_>>()).collect();
         assert!(rows.iter().all(|row| row.len() == 3), "stage, Chinese, English");
