@@ -41,6 +41,13 @@ const LARGE_UNDER_WAY_MAX: usize = 4;
 /// From connecting to being signed in.
 const SIGN_IN_WAIT: Duration = Duration::from_secs(10);
 
+/// A sign-in that the broker cannot take just now is said again after this long, then after twice as
+/// long, and so on: a client that comes back at once meets its own last session still being put away.
+const ASK_AGAIN_FIRST: Duration = Duration::from_millis(10);
+
+/// How often it is said again before the client hears of it.
+const ASK_AGAIN_MAX: u32 = 7;
+
 /// From the first byte of a long packet to its last.
 const LARGE_WAIT: Duration = Duration::from_secs(20);
 
@@ -91,8 +98,16 @@ pub async fn keep(listener: TcpListener, broker: SocketAddr, topics: Topics, gue
 
 async fn pass(client: TcpStream, house: House, mut guest: guests::Guest) -> io::Result<()> {
     client.set_nodelay(true)?;
+    let broker = dial(&house, &mut guest).await?;
+    Passage::new(client, broker, house, guest).run().await
+}
+
+async fn dial(house: &House, guest: &mut guests::Guest) -> io::Result<TcpStream> {
     let broker = TcpStream::connect(house.broker).await?;
     broker.set_nodelay(true)?;
     guest.dials_from(broker.local_addr()?.port());
-    Passage::new(client, broker, house, guest).run().await
+    Ok(broker)
 }
+
+#[cfg(test)]
+mod tests;

@@ -193,9 +193,7 @@ async fn wildcard_publish(port: u16, stolen: &Stolen) -> Result<(), String> {
 }
 
 async fn sys_topics(port: u16, stolen: &Stolen) -> Result<(), String> {
-    // An id of its own: the one before it under the plain name may still be leaving.
-    let id = format!("{}-system", stolen.lamp.name);
-    let mut client = MqttClient::connect(port, &id, Some(&stolen.lamp)).await?;
+    let mut client = MqttClient::connect(port, &stolen.lamp.name, Some(&stolen.lamp)).await?;
     let answers = client.subscribe(&["$SYS/#", "$SYS/brokers", "$share/x/zigbee2mqtt/#"]).await;
     if answers.is_ok_and(|codes| codes.iter().any(|code| *code != 128)) {
         return Err("a subscription to the broker's own topics was granted".to_owned());

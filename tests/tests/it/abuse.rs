@@ -6,13 +6,19 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, ensure};
 use sensor_sim::payload;
 use tests::abuse::attack::{Attack, Stolen};
-use tests::abuse::listening;
+use tests::abuse::{Raw, listening};
 use tests::flood::resident;
 use tests::harness::mqtt::MqttClient;
 use tests::harness::setup::{BRIDGE, CHECKER, LAMP, READER};
 use tests::harness::wire::{self, Publish};
 
 use crate::home::{BUTTON, Home, OrFail as _, setup};
+
+/// Clients that are shown out and come back, each under a session of its own.
+const CLIENTS_COMING_BACK: u32 = 8;
+
+/// How often each does.
+const TIMES_COMING_BACK: u32 = 200;
 
 /// Messages of the memory flood.
 const FLOOD_MESSAGES: u32 = 100_000;
@@ -67,15 +73,40 @@ async fn a_press_is_acknowledged_and_reaches_the_centre_during_and_after_every_a
     Ok(())
 }
 
+/// A client whose connection ends tries again at once, while the broker still puts its old session away;
+/// a button that wakes for one message does not try a third time.
+#[tokio::test]
+async fn a_client_that_comes_back_at_once_is_let_in() -> anyhow::Result<()> {
+    let home = Home::start(setup()?).await?;
+    let sign_in = home.setup.sign_in(CHECKER).cloned().or_fail()?;
+    let port = home.setup.ports.mqtt;
+    let mut clients = tokio::task::JoinSet::new();
+    for client in 0..CLIENTS_COMING_BACK {
+        let sign_in = sign_in.clone();
+        clients.spawn(async move {
+            for _ in 0..TIMES_COMING_BACK {
+                let mut raw = Raw::signed_in(port, &format!("{CHECKER}-{client}"), &sign_in).await?;
+                // The broker ends a connection with a reserved packet type.
+                raw.send(&[0x00, 0]).await?;
+                raw.closed("a packet of type 0").await?;
+            }
+            Ok::<_, String>(())
+        });
+    }
+    while let Some(ended) = clients.join_next().await {
+        ended?.or_fail()?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn memory_is_bounded_under_a_flood_and_a_slow_reader() -> anyhow::Result<()> {
     let home = Home::start(setup()?).await?;
     let mut witness = home.mqtt(BRIDGE).await?;
     // Subscribed to everything and never reading: what is meant for it must not pile up.
-    let mut slow =
-        tests::abuse::Raw::signed_in(home.setup.ports.mqtt, "zigbee2mqtt-slow", home.setup.sign_in(BRIDGE).or_fail()?)
-            .await
-            .or_fail()?;
+    let mut slow = Raw::signed_in(home.setup.ports.mqtt, "zigbee2mqtt-slow", home.setup.sign_in(BRIDGE).or_fail()?)
+        .await
+        .or_fail()?;
     slow.send(&wire::subscribe(1, &["zigbee2mqtt/#"])).await.or_fail()?;
     let mut hostile = home.checker().await?;
     let padding = "x".repeat(2_000);

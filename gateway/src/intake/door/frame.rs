@@ -5,6 +5,8 @@
 pub const CONNECT: u8 = 1;
 /// The answer to a CONNECT.
 pub const CONNACK: u8 = 2;
+/// Return codes of a CONNACK for "not just now": server unavailable, in MQTT 3.1.1 and in 5.
+pub const UNAVAILABLE: [u8; 2] = [3, 0x88];
 /// A message.
 pub const PUBLISH: u8 = 3;
 /// Taken, at QoS 1.

@@ -86,10 +86,13 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Its connection to the broker comes from this local port.
+    /// Its connection to the broker comes from this local port, and from no other before it any more.
     pub fn dials_from(&mut self, port: u16) {
-        self.port = Some(port);
-        self.guests.book().ports.insert(port);
+        let mut book = self.guests.book();
+        if let Some(before) = self.port.replace(port) {
+            book.ports.remove(&before);
+        }
+        book.ports.insert(port);
     }
 
     /// The broker has let it in under this name.

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -13,8 +13,8 @@ use super::frame::{self, Front};
 use super::guests::Guest;
 use super::lanes::Lanes;
 use super::{
-    ANSWER_WAIT, House, LARGE_WAIT, PACKET_BYTES_MAX, READ_AHEAD_BYTES_MAX, READ_AHEAD_TOTAL_BYTES_MAX, SEE_OFF_WAIT,
-    SIGN_IN_WAIT, SMALL_BYTES_MAX,
+    ANSWER_WAIT, ASK_AGAIN_FIRST, ASK_AGAIN_MAX, House, LARGE_WAIT, PACKET_BYTES_MAX, READ_AHEAD_BYTES_MAX,
+    READ_AHEAD_TOTAL_BYTES_MAX, SEE_OFF_WAIT, SIGN_IN_WAIT, SMALL_BYTES_MAX, dial,
 };
 
 /// Bytes asked of a socket at once.
@@ -30,9 +30,18 @@ enum Stage {
     /// Nothing is passed on before a whole CONNECT.
     Arriving,
     /// The broker has the CONNECT of this user name.
-    Asked(String),
+    Asked(SignIn),
     /// The broker has let it in.
     Present,
+}
+
+/// A sign-in that waits for its answer.
+#[derive(Debug, PartialEq, Eq)]
+struct SignIn {
+    name: String,
+    connect: Bytes,
+    /// How often the broker could not take it.
+    put_off: u32,
 }
 
 /// A packet too long to be held: it is passed on as it comes, once nothing is before it.
@@ -62,6 +71,8 @@ pub struct Passage {
     down: BytesMut,
     client_ended: bool,
     broker_ended: bool,
+    /// The broker could not take the sign-in just now.
+    ask_again: bool,
     counted_bytes: usize,
 }
 
@@ -93,6 +104,7 @@ impl Passage {
             down: BytesMut::new(),
             client_ended: false,
             broker_ended: false,
+            ask_again: false,
             counted_bytes: 0,
         }
     }
@@ -103,6 +115,9 @@ impl Passage {
         let large_end = tokio::time::sleep(LARGE_WAIT);
         tokio::pin!(sign_in, large_end);
         loop {
+            if self.ask_again {
+                self.say_sign_in_again().await?;
+            }
             self.advance()?;
             if self.broker_ended || self.client_ended && self.is_passed_on() {
                 return self.see_off().await;
@@ -135,6 +150,20 @@ impl Passage {
                 }
             }
         }
+    }
+
+    /// Gives the broker the sign-in once more, on a connection of its own.
+    async fn say_sign_in_again(&mut self) -> io::Result<()> {
+        self.ask_again = false;
+        let Stage::Asked(sign_in) = &mut self.stage else { return Ok(()) };
+        self.guest.count("sign_in_put_off");
+        tokio::time::sleep(ASK_AGAIN_FIRST * 2_u32.pow(sign_in.put_off)).await;
+        sign_in.put_off += 1;
+        self.up = BytesMut::from(&*sign_in.connect);
+        self.outbound.clear();
+        self.broker = dial(&self.house, &mut self.guest).await?;
+        self.broker_ended = false;
+        Ok(())
     }
 
     fn send_away<T>(&self, why: &'static str) -> io::Result<T> {
@@ -206,11 +235,16 @@ impl Passage {
             let Front::Packet(header) = frame::front(&self.outbound) else { return };
             if header.packet() == frame::CONNACK {
                 let Some(code) = self.outbound.get(header.header_bytes + 1) else { return };
-                if *code == 0
-                    && let Stage::Asked(name) = &self.stage
-                {
-                    self.guest.signed_in(name);
-                    self.stage = Stage::Present;
+                match &self.stage {
+                    Stage::Asked(sign_in) if *code == 0 => {
+                        self.guest.signed_in(&sign_in.name);
+                        self.stage = Stage::Present;
+                    }
+                    Stage::Asked(sign_in) if frame::UNAVAILABLE.contains(code) && sign_in.put_off < ASK_AGAIN_MAX => {
+                        self.ask_again = true;
+                        return;
+                    }
+                    Stage::Arriving | Stage::Asked(_) | Stage::Present => {}
                 }
             }
             if self.lanes.answered(header.packet()) {
@@ -267,8 +301,9 @@ impl Passage {
                     let Some(name) = frame::user_name(&packet, header) else {
                         return self.send_away("sign_in_malformed");
                     };
-                    self.up = packet;
-                    self.stage = Stage::Asked(name);
+                    let connect = packet.freeze();
+                    self.up = BytesMut::from(&*connect);
+                    self.stage = Stage::Asked(SignIn { name, connect, put_off: 0 });
                     return Ok(());
                 }
                 Stage::Present if whole && header.total_bytes <= SMALL_BYTES_MAX => {
