@@ -198,7 +198,7 @@ impl Engine {
                 self.deliveries.note(&record);
                 self.counters.records += 1;
                 // Receipts of a quiet home are worth no write of their own: lost, they only bring duplicates.
-                if !matches!(record.body, Body::Delivered(_)) || self.home.alarm_open() {
+                if !matches!(record.body, Body::Delivered(_)) || self.home.is_unsettled() {
                     self.pending_since_ms.get_or_insert(now.uptime_ms);
                 }
                 let record = Arc::new(record);
@@ -227,7 +227,7 @@ impl Engine {
                 if newly.is_empty() {
                     return;
                 }
-                let open = self.home.alarm_open();
+                let open = self.home.is_unsettled();
                 let wait_ms = if open { self.limits.delivered_ms } else { self.limits.delivered_quiet_ms };
                 let due_ms = self.delivered_due_ms.unwrap_or(u64::MAX).min(now.uptime_ms + wait_ms);
                 self.delivered_due_ms = Some(due_ms);
@@ -262,7 +262,7 @@ impl Engine {
             Err(failure) => {
                 self.note_certificate(Some(&failure));
                 self.outbox.path_failed(self.downlink.path());
-                self.downlink.failed(now, self.home.alarm_open(), &mut self.jitter);
+                self.downlink.failed(now, self.home.is_unsettled(), &mut self.jitter);
             }
         }
     }
@@ -311,7 +311,7 @@ impl Engine {
         {
             let path = self.outbox.path();
             self.downlink.asked_on(path);
-            let calls = self.home.alarm_open();
+            let calls = self.home.is_unsettled();
             let longest = if calls { self.limits.poll_wait_call_secs } else { u64::MAX };
             commands.push(Command::Poll { path, after, wait_secs: self.limits.poll_wait_secs.min(longest) });
         }

@@ -38,6 +38,8 @@ pub enum Stage {
     ContactsCalled,
     /// No call is open, and the centre has not been heard of for minutes.
     LinkDown,
+    /// An automatic alarm was cancelled, and the centre has not heard of that: it may still call or send somebody.
+    Cancelling,
 }
 
 impl Stage {
@@ -47,6 +49,7 @@ impl Stage {
         ("link_down", Self::LinkDown),
         ("radio_lost", Self::RadioLost),
         ("pre_alarm", Self::PreAlarm),
+        ("cancelling", Self::Cancelling),
         ("recorded", Self::Recorded),
         ("not_recorded", Self::NotRecorded),
         ("received", Self::Received),
@@ -90,6 +93,7 @@ impl Stage {
             Self::StillNotConnected => "系统一直不通,请打120,大声呼救",
             Self::ContactsCalled => "系统不通,正在通知您的联系人,请打120",
             Self::LinkDown => "与中心的连接断了",
+            Self::Cancelling => "已取消,正在告知中心",
         }
     }
 
@@ -111,6 +115,7 @@ impl Stage {
             Self::StillNotConnected => "Still not connected: call 120 and shout for help",
             Self::ContactsCalled => "Not connected: your contacts are being told, call 120",
             Self::LinkDown => "No connection to the centre",
+            Self::Cancelling => "Cancelled, telling the centre",
         }
     }
 }
@@ -125,7 +130,7 @@ mod tests {
             assert_eq!(serde_json::to_value(stage).unwrap(), *word);
             assert_eq!(stage.word(), *word);
         }
-        let last = Stage::LinkDown as usize;
+        let last = Stage::Cancelling as usize;
         assert_eq!(Stage::WORDS.len(), last + 1, "a stage is missing from the list");
     }
 }

@@ -9,7 +9,7 @@ use crate::decode::DecoderSnapshot;
 use crate::home::HomeSnapshot;
 
 /// Version of [`Checkpoint`]'s encoding.
-const CHECKPOINT_VERSION: u8 = 3;
+const CHECKPOINT_VERSION: u8 = 4;
 
 /// What a new segment begins with.
 #[derive(Debug, Serialize, Deserialize)]

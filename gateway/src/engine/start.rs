@@ -111,6 +111,9 @@ impl Engine {
         engine.pending_urgent = true;
         engine.name_gaps(now, recovered.gaps);
         engine.handle(now, None, &Input::Started { unsafe_from: engine.unsafe_emergency() }, &mut commands);
+        if !recovered.received.is_empty() {
+            engine.handle(now, None, &Input::Received { seqs: &recovered.received, ver: 0 }, &mut commands);
+        }
         engine.pump(now, &mut commands);
         (engine, commands)
     }

@@ -68,6 +68,7 @@ impl Wired {
                 | Stage::Received
                 | Stage::Retracted
                 | Stage::LinkDown
+                | Stage::Cancelling
                 | Stage::RadioLost,
             ) => Pattern::Slow,
         }

@@ -327,6 +327,7 @@ impl Home {
             }
             Body::Cancelled(cancelled) => {
                 self.check_ins.cancelled(record);
+                self.reassurance.cancelled(record);
                 if let Some(pre_alarm) = self.pre_alarms.cancelled(cancelled) {
                     self.falls.cancelled(record, pre_alarm);
                 }
@@ -403,6 +404,11 @@ impl Home {
     /// Whether a call or a pre-alarm is open.
     pub fn alarm_open(&self) -> bool {
         self.call_open() || self.pre_alarms.is_any_running()
+    }
+
+    /// Whether the elder waits on the centre: an alarm is open, or its cancel has not been heard of there.
+    pub fn is_unsettled(&self) -> bool {
+        self.alarm_open() || self.reassurance.is_cancelling()
     }
 
     /// Whether a call of the elder is open, so that every path to the centre is to be hurried.

@@ -20,6 +20,9 @@ const CLASSES: [OrderClass; 3] = [OrderClass::FireGas, OrderClass::Emergency, Or
 /// How long a receipt alone is news, milliseconds.
 const RECEIVED_MS: u64 = LEASE_SECS * 1_000;
 
+/// Most cancels remembered that the centre has not heard of; the oldest of more are let go.
+const CANCELS_MAX: usize = 100;
+
 /// Most calls that one record resolves; it must stay within a record's length.
 const RESOLVED_MAX: usize = 1_000;
 
@@ -67,10 +70,29 @@ struct Received {
     ver: u64,
 }
 
+/// A cancel of a pre-alarm that the centre is not known to have taken account of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Cancel {
+    key: LocalKey,
+    at: Stamp,
+    recorded: bool,
+    /// Version of the centre's state that knows the cancel.
+    received: Option<u64>,
+}
+
+impl Cancel {
+    /// Whether what it was answered with is still news.
+    fn is_new(&self, now: &Stamp) -> bool {
+        since_ms(now, &self.at) < RECEIVED_MS
+    }
+}
+
 /// What the centre said last.
 #[derive(Debug, Clone)]
 struct Lease {
     orders: Vec<OrderProgress>,
+    /// Version of the centre's state that they are of.
+    ver: u64,
     until: Stamp,
 }
 
@@ -78,6 +100,7 @@ struct Lease {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Reassurance {
     calls: Vec<Call>,
+    cancels: Vec<Cancel>,
     told: Stage,
     #[serde(skip)]
     lease: Option<Lease>,
@@ -99,6 +122,7 @@ impl Default for Reassurance {
     fn default() -> Self {
         Self {
             calls: Vec::new(),
+            cancels: Vec::new(),
             told: Stage::Quiet,
             lease: None,
             repeat: false,
@@ -122,12 +146,27 @@ impl Reassurance {
         self.calls.push(call);
     }
 
+    /// Folds the cancel of a pre-alarm: the centre holds the fuse until it has heard of it.
+    pub fn cancelled(&mut self, record: &Record) {
+        if self.cancels.len() >= CANCELS_MAX {
+            self.cancels.remove(0);
+        }
+        self.cancels.push(Cancel { key: lifecycle(record), at: record.at, recorded: false, received: None });
+    }
+
     /// Every record up to `seq` is on disk. Each call newly so is answered, even where the stage stands.
     pub fn synced(&mut self, seq: u64) {
         for call in self.calls.iter_mut().filter(|call| !call.recorded && call.key.seq <= seq) {
             call.recorded = true;
             self.repeat = true;
         }
+        self.cancels.iter_mut().filter(|cancel| cancel.key.seq <= seq).for_each(|cancel| cancel.recorded = true);
+    }
+
+    /// Lets go the cancels that the centre's last word takes account of.
+    fn cancels_heard(&mut self) {
+        let Some(ver) = self.lease.as_ref().map(|lease| lease.ver) else { return };
+        self.cancels.retain(|cancel| cancel.received.is_none_or(|received| received > ver));
     }
 
     /// The journal takes records, or does not.
@@ -140,6 +179,10 @@ impl Reassurance {
         for call in self.calls.iter_mut().filter(|call| seqs.contains(&call.key.seq)) {
             call.received.get_or_insert(Received { at: *now, ver });
         }
+        for cancel in self.cancels.iter_mut().filter(|cancel| seqs.contains(&cancel.key.seq)) {
+            cancel.received.get_or_insert(ver);
+        }
+        self.cancels_heard();
     }
 
     /// Folds the receipts that a restart finds in the journal.
@@ -147,6 +190,9 @@ impl Reassurance {
         let received = |seq| seq <= delivered.low_water || delivered.above.contains(&seq);
         for call in self.calls.iter_mut().filter(|call| received(call.key.seq)) {
             call.received.get_or_insert(Received { at: *at, ver: 0 });
+        }
+        for cancel in self.cancels.iter_mut().filter(|cancel| received(cancel.key.seq)) {
+            cancel.received.get_or_insert(0);
         }
     }
 
@@ -165,6 +211,11 @@ impl Reassurance {
     pub fn starts(&mut self, now: &Stamp, unsafe_from: Option<u64>, around: Around, rules: &ReassuranceRules) {
         let in_doubt = |call: &Call| call.received.is_none() && unsafe_from.is_some_and(|from| call.key.seq >= from);
         self.calls.iter_mut().filter(|call| in_doubt(call)).for_each(|call| call.recorded = false);
+        // An old one that the centre has said that it has is over; of a new one the centre's orders are still awaited.
+        self.cancels.retain(|cancel| cancel.received.is_none() || now.boot == cancel.at.boot && cancel.is_new(now));
+        for cancel in &mut self.cancels {
+            cancel.recorded = cancel.received.is_some() || unsafe_from.is_none_or(|from| cancel.key.seq < from);
+        }
         // Whether the centre is reached is found out anew.
         self.link_down = false;
         self.told = Stage::Quiet;
@@ -206,7 +257,8 @@ impl Reassurance {
             .filter(|call| orders.iter().all(|order| order.class != call.class))
             .map(|call| call.key)
             .collect();
-        self.lease = Some(Lease { orders, until });
+        self.lease = Some(Lease { orders, ver, until });
+        self.cancels_heard();
         for calls in over.chunks(RESOLVED_MAX) {
             effects.push(Effect::Record(Body::Resolved(Resolved { calls: calls.to_vec() })));
         }
@@ -230,6 +282,11 @@ impl Reassurance {
         !self.calls.is_empty() || self.lease.as_ref().is_some_and(|lease| !lease.orders.is_empty())
     }
 
+    /// Whether the centre may not have heard that an alarm is cancelled.
+    pub fn is_cancelling(&self) -> bool {
+        !self.cancels.is_empty()
+    }
+
     /// The stage that is true at `now`.
     pub fn stage(&self, now: &Stamp, around: Around, rules: &ReassuranceRules) -> Stage {
         let is_open = |class: &&OrderClass| {
@@ -248,7 +305,10 @@ impl Reassurance {
             Some(stage) => stage,
             // What was told stays until the sync answers.
             None if open().next().is_some() => self.told,
+            None if !self.disk_failed && self.cancels.iter().any(|cancel| !cancel.recorded) => self.told,
+            None if self.cancels.iter().any(|cancel| cancel.is_new(now)) => Stage::Cancelling,
             None if self.link_down => Stage::LinkDown,
+            None if self.is_cancelling() => Stage::Cancelling,
             None => Stage::Quiet,
         }
     }
@@ -312,7 +372,9 @@ impl Reassurance {
         // What stays only until the sync answers is not said once more: it is of an older call, and whether
         // that still stands a start cannot know.
         let first = self.calls.iter().find(|call| call.received.is_none());
-        let awaits_sync = !self.disk_failed && first.is_some_and(|call| !call.recorded);
+        let mut recorded =
+            first.iter().map(|call| call.recorded).chain(self.cancels.iter().map(|cancel| cancel.recorded));
+        let awaits_sync = !self.disk_failed && recorded.any(|recorded| !recorded);
         let repeat = !awaits_sync && std::mem::take(&mut self.repeat);
         self.told = stage;
         let told = (changed || repeat).then_some(!changed);
@@ -338,7 +400,9 @@ impl Reassurance {
             .iter()
             .filter(|lease| !lease.orders.is_empty())
             .map(|lease| (lease.until.uptime_ms, Deadline::LeaseEnds));
-        waits.chain(outcries).chain(lease).filter(move |(at_ms, _)| *at_ms > evaluated_ms)
+        let cancels =
+            self.cancels.iter().map(move |cancel| (from(&cancel.at).saturating_add(RECEIVED_MS), Deadline::LeaseEnds));
+        waits.chain(outcries).chain(cancels).chain(lease).filter(move |(at_ms, _)| *at_ms > evaluated_ms)
     }
 }
 
@@ -357,6 +421,7 @@ fn help(stage: Stage) -> u8 {
         | Stage::StillNotConnected
         | Stage::ContactsCalled
         | Stage::LinkDown
+        | Stage::Cancelling
         | Stage::RadioLost => 0,
         Stage::Recorded => 1,
         Stage::Received => 2,

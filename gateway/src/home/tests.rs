@@ -11,6 +11,7 @@ use protocol::visit::{Method, VisitAct};
 use super::*;
 use crate::decode::VisitMessage;
 
+mod cancelling;
 mod contacts;
 mod hazard;
 mod proof;
@@ -283,7 +284,7 @@ fn a_fall_the_elder_cancels_raises_nothing() {
         0s record pre-alarm Fall by radar, 30 s
         0s told Are you all right? Press cancel if so
         10s record cancelled by fine
-        10s told No call is open
+        10s told Cancelled, telling the centre
         10s record observed Motion Active by hall
     "#]]);
 }
@@ -313,7 +314,7 @@ fn a_cancelled_fall_followed_by_stillness_raises() {
         0s record pre-alarm Fall by radar, 30 s
         0s told Are you all right? Press cancel if so
         0s record cancelled by cancel
-        0s told No call is open
+        180s told Cancelled, telling the centre
         900s record trigger Fall by radar (NoMotionAfterFall)
         900s told Contacting the centre
         930s told Not connected: call 120
@@ -333,7 +334,7 @@ fn a_second_fall_after_a_cancelled_one_raises_without_pre_alarm() {
         0s record pre-alarm Fall by radar, 30 s
         0s told Are you all right? Press cancel if so
         0s record cancelled by fine
-        0s told No call is open
+        0s told Cancelled, telling the centre
         0s record observed Motion Active by hall
         1200s record trigger Fall by radar (SecondFall)
         1200s told Contacting the centre

@@ -57,7 +57,13 @@ impl DeviceKind {
                 Stage::NotConnected | Stage::StillNotConnected | Stage::ContactsCalled | Stage::Retracted => {
                     json!({ "state": "ON", "on_time": 10 })
                 }
-                Stage::Recorded | Stage::NotRecorded | Stage::Received | Stage::Taken | Stage::Coming | Stage::Here => {
+                Stage::Cancelling
+                | Stage::Recorded
+                | Stage::NotRecorded
+                | Stage::Received
+                | Stage::Taken
+                | Stage::Coming
+                | Stage::Here => {
                     json!({ "state": "ON", "on_time": 3 })
                 }
             },
@@ -82,6 +88,7 @@ fn noise(stage: Stage) -> Noise {
         | Stage::LinkDown
         | Stage::RadioLost
         | Stage::PreAlarm
+        | Stage::Cancelling
         | Stage::Recorded
         | Stage::NotRecorded
         | Stage::Received
@@ -103,7 +110,7 @@ fn light(stage: Stage) -> Option<(&'static str, u8, bool)> {
         Stage::Quiet => None,
         Stage::LinkDown | Stage::RadioLost => Some(("#FFA000", 60, false)),
         Stage::PreAlarm => Some(("#FFA000", 254, true)),
-        Stage::Recorded | Stage::NotRecorded => Some(("#FFE000", 200, true)),
+        Stage::Recorded | Stage::NotRecorded | Stage::Cancelling => Some(("#FFE000", 200, true)),
         Stage::Received => Some(("#0060FF", 200, false)),
         Stage::Taken => Some(("#00C0FF", 254, false)),
         Stage::Coming => Some(("#00FF40", 254, true)),

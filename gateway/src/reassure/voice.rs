@@ -211,6 +211,7 @@ impl Output for Voice {
             }
             Stage::Quiet
             | Stage::LinkDown
+            | Stage::Cancelling
             | Stage::RadioLost
             | Stage::Recorded
             | Stage::NotRecorded

@@ -48,11 +48,13 @@ pub struct Waits {
     pub fall_prealarm_secs: u64,
     /// From a press without receipt to "not connected", seconds.
     pub centre_wait_secs: u64,
+    /// From the centre's last answer to "no connection", minutes.
+    pub link_down_minutes: u64,
 }
 
 impl Waits {
-    /// The shortest that the rules allow.
-    pub const SHORT: Self = Self { fall_prealarm_secs: 15, centre_wait_secs: 5 };
+    /// The shortest that the rules allow; a silent centre is told of as late as it is without a setting.
+    pub const SHORT: Self = Self { fall_prealarm_secs: 15, centre_wait_secs: 5, link_down_minutes: 3 };
 }
 
 /// A person's or program's credential at the centre.
@@ -264,13 +266,13 @@ impl Setup {
         if let Some(ca_file) = &self.ca_file {
             put(&mut text, format_args!("ca_file = \"{}\"\n", ca_file.display()));
         }
-        let Waits { fall_prealarm_secs, centre_wait_secs } = self.waits;
+        let Waits { fall_prealarm_secs, centre_wait_secs, link_down_minutes } = self.waits;
         put(
             &mut text,
             format_args!(
                 "\n[home]\nlatitude = {LATITUDE:.1}\nlongitude = {LONGITUDE:.1}\ngeofence_m = 150\n\n\
                  [visits]\ncode_secret = \"{}\"\ncaregivers = [\"cg-17\"]\n\n\
-                 [rules]\nfall_prealarm_secs = {fall_prealarm_secs}\ncentre_wait_secs = {centre_wait_secs}\n\n\
+                 [rules]\nfall_prealarm_secs = {fall_prealarm_secs}\ncentre_wait_secs = {centre_wait_secs}\nlink_down_minutes = {link_down_minutes}\n\n\
                  [status]\nlisten = \"127.0.0.1:{status}\"\ntoken = \"{}\"\n\n[mqtt]\n",
                 self.code_secret, self.status_token
             ),

@@ -81,6 +81,27 @@ pub const MUTANTS: &[Mutant] = &[
         caught_by: &[LampNeverAhead, ResolvedOnlyWhenClosed],
     },
     Mutant {
+        name: "a cancel is told as done before the centre has heard of it",
+        file: "gateway/src/home/reassurance.rs",
+        old: "self.cancels.push(Cancel {",
+        new: "drop(Cancel {",
+        caught_by: &[LampNeverAhead],
+    },
+    Mutant {
+        name: "a receipt ends a cancel although the fuse had burnt",
+        file: "gateway/src/home/reassurance.rs",
+        old: "cancel.received.is_none_or(|received| received > ver)",
+        new: "cancel.received.is_none_or(|received| received > ver.max(u64::MAX))",
+        caught_by: &[LampNeverAhead],
+    },
+    Mutant {
+        name: "a cancel is told before its sync",
+        file: "gateway/src/home/reassurance.rs",
+        old: "self.cancels.iter().any(|cancel| !cancel.recorded) => self.told,",
+        new: "self.cancels.iter().any(|_| false) => self.told,",
+        caught_by: &[LampNeverAhead],
+    },
+    Mutant {
         name: "a write is confirmed without a sync",
         file: "gateway/src/journal/mod.rs",
         old: "        self.storage.sync(name).map_err(|source| JournalError::io(\"sync\", name, source))?;\n        self.tail = Tail::Ready;",

@@ -18,7 +18,7 @@ use super::idle::IdlePoll;
 use super::misfortune::Row;
 use super::network::PathState;
 use super::people::Elder;
-use super::watch::Invariant;
+use super::watch::{Invariant, Lit};
 use super::wires::Wires;
 use super::{Due, EPOCH_MS, World};
 
@@ -53,6 +53,10 @@ pub(super) struct Home {
     pub(super) clock_offset_ms: i64,
     pub(super) storage: SimStorage,
     pub(super) disk_slow: bool,
+    /// It did not take what it was given last.
+    disk_refused: bool,
+    /// The last task that a slow disk was given ends then.
+    disk_slow_until_ms: u64,
     pub(super) paths: [PathState; 2],
     pub(super) flapping: [bool; 2],
     pub(super) flaky: bool,
@@ -103,6 +107,8 @@ impl Home {
             clock_offset_ms: 0,
             storage: SimStorage::new(),
             disk_slow: false,
+            disk_refused: false,
+            disk_slow_until_ms: 0,
             paths: [PathState::Up; 2],
             flapping: [false; 2],
             flaky: false,
@@ -295,8 +301,8 @@ impl World {
         let idle_poll = matches!(&completion, Completion::Polled(Ok(answer)) if answer.next == at.polled_ver);
         if let Completion::Polled(Ok(answer)) = &completion {
             at.polled_ver = answer.next;
-            self.watch.heard_of_centre(home, now_ms);
         }
+        self.watch.told_gateway(home, now_ms, &completion);
         if self.transcript.keeps(super::Detail::Steps) && !idle_poll {
             self.transcript.step(now_ms, format_args!("home {home}: <- {}", brief(&completion)));
         }
@@ -354,7 +360,8 @@ impl World {
         let now_ms = self.now_ms;
         let at = &self.homes[home];
         if let Some(process) = &at.process {
-            self.watch.stepped(home, now_ms, at.lamp, process.engine.pending());
+            let lamp = at.lamp.map(|stage| Lit { stage, since_ms: at.lamp_told_ms, disk_fails: at.disk_fails(now_ms) });
+            self.watch.stepped(home, now_ms, lamp, process.engine.pending());
         }
     }
 
@@ -373,7 +380,9 @@ impl World {
         let at = &mut self.homes[home];
         at.lamp = Some(stage);
         at.lamp_told_ms = now_ms;
-        self.watch.told(home, now_ms, stage, &self.homes[home].storage);
+        let at = &self.homes[home];
+        let lit = Lit { stage, since_ms: now_ms, disk_fails: at.disk_fails(now_ms) };
+        self.watch.told(home, now_ms, lit, &at.storage);
         self.set_sirens(home, stage);
         let run = self.homes[home].run;
         if self.instant() {

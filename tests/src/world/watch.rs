@@ -27,6 +27,17 @@ pub(super) use self::words::name;
 /// Names a press.
 pub(super) type PressId = usize;
 
+/// What an elder's lamp shows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lit {
+    /// What it was told last.
+    pub stage: Stage,
+    /// When.
+    pub since_ms: u64,
+    /// The disk may be refusing or holding up what is written.
+    pub disk_fails: bool,
+}
+
 /// What a press is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PressKind {
@@ -60,6 +71,15 @@ struct Call {
     since_ms: u64,
 }
 
+/// A cancel of a pre-alarm, by its own key.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cancel {
+    durable: bool,
+    committed: bool,
+    /// When the gateway was told that the centre has it; none again where it may have forgotten.
+    receipted_ms: Option<u64>,
+}
+
 #[derive(Debug, Clone, Default)]
 struct HomeWatch {
     calls: BTreeMap<LocalKey, Call>,
@@ -67,7 +87,14 @@ struct HomeWatch {
     records: BTreeMap<LocalKey, Arc<Record>>,
     /// Pre-alarms with whether the disk or the centre has them.
     pre_alarms: BTreeMap<LocalKey, (bool, bool)>,
+    /// Pre-alarms that nothing has ended.
+    asked: BTreeSet<LocalKey>,
+    /// When one ended last.
+    answered_ms: u64,
     cancelled_ms: BTreeMap<LocalKey, u64>,
+    cancels: BTreeMap<LocalKey, Cancel>,
+    /// Names of the open orders.
+    open_orders: Vec<String>,
     /// A write that was never confirmed was torn by a power cut: its bytes break the chain, and lose nothing.
     torn: bool,
     /// Its disk was lost, damaged or taken back once: it may know less than it confirmed, or more than is left here.
@@ -157,6 +184,10 @@ impl Watch {
                 if at.calls.contains_key(&key) {
                     return;
                 }
+                if let Some(pre_alarm) = &trigger.follows {
+                    at.asked.remove(pre_alarm);
+                    at.answered_ms = now_ms;
+                }
                 let call = Call {
                     press,
                     kind: trigger.kind,
@@ -174,6 +205,9 @@ impl Watch {
                 }
             }
             Body::PreAlarm(_) => {
+                if !self.homes[home].pre_alarms.contains_key(&key) {
+                    self.homes[home].asked.insert(key);
+                }
                 self.homes[home].pre_alarms.entry(key).or_default();
                 self.homes[home].records.entry(key).or_insert_with(|| Arc::clone(record));
                 if let Some(press) = press
@@ -181,6 +215,12 @@ impl Watch {
                 {
                     self.presses[press].keys.push(key);
                 }
+            }
+            Body::Cancelled(cancelled) => {
+                let at = &mut self.homes[home];
+                at.asked.remove(&cancelled.lifecycle);
+                at.answered_ms = now_ms;
+                at.cancels.entry(key).or_default();
             }
             Body::Resolved(resolved) => {
                 let at = &mut self.homes[home];
@@ -203,7 +243,6 @@ impl Watch {
             Body::Started(_)
             | Body::Stopped
             | Body::Observed(_)
-            | Body::Cancelled(_)
             | Body::Visit(_)
             | Body::Reassured(_)
             | Body::Played(_)
@@ -288,6 +327,8 @@ impl Watch {
         }
         at.calls.retain(|key, call| call.durable || call.committed_ms.is_some() || held.contains(key));
         at.pre_alarms.retain(|key, (durable, committed)| *durable || *committed || held.contains(key));
+        at.cancels.retain(|key, cancel| cancel.durable || cancel.committed || held.contains(key));
+        at.asks_again(found(), first, recovered.checkpoint.is_some(), now_ms);
         if let Some(what) = lost {
             self.violated(Invariant::SyncedSurvives, now_ms, home, what);
         }
@@ -310,6 +351,7 @@ impl Watch {
                 Body::Cancelled(cancelled) => {
                     let lifecycle = cancelled.lifecycle;
                     at.cancelled_ms.entry(lifecycle).or_insert(now_ms);
+                    at.cancels.entry(key).or_default().committed = true;
                     let early = !at.pre_alarms.get(&lifecycle).is_some_and(|(_, committed)| *committed);
                     let order =
                         WorkOrderId::opened_by(&RecordKey { gateway: self.ids[home].clone(), local: lifecycle });
@@ -347,6 +389,7 @@ impl Watch {
         let at = &mut self.homes[home];
         let was = std::mem::take(&mut at.open);
         at.open = orders.iter().map(|order| (order.class, order.stage)).collect();
+        at.open_orders = orders.iter().map(|order| order.id.to_string()).collect();
         for (class, stage) in was {
             at.last_true_ms.insert(stage, now_ms);
             if !at.open.iter().any(|(open, _)| *open == class) {

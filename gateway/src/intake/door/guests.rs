@@ -1,5 +1,5 @@
 //! Who is at the door: connections that have not signed in, and those that have, by name. Each kind is
-//! bounded, and at the bound the oldest goes: one that is honest signs in within milliseconds.
+//! bounded, and at the bound the oldest goes: one that is honest signs in within a second or two.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

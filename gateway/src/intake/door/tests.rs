@@ -44,6 +44,8 @@ async fn signs_in(codes: Vec<u8>) -> (u8, u64) {
 #[tokio::test]
 async fn a_sign_in_that_the_broker_cannot_take_just_now_is_said_again() {
     assert_eq!(signs_in(vec![3, 3, 0]).await, (0, 2));
+    // The word for it in MQTT 5.
+    assert_eq!(signs_in(vec![0x88, 0]).await, (0, 1));
 }
 
 #[tokio::test]

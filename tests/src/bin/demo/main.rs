@@ -58,7 +58,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         if let Some(problem) = wanted.into_iter().find_map(|(port, option)| taken(port, option)) {
             anyhow::bail!(problem);
         }
-        (Ports { mqtt, centre, status }, Waits { fall_prealarm_secs: 15, centre_wait_secs: 10 })
+        (Ports { mqtt, centre, status }, Waits { centre_wait_secs: 10, ..Waits::SHORT })
     };
     let mut setup = Setup::new(ports, waits)?;
     setup.extra_toml = told::outputs();

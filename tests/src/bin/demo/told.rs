@@ -118,7 +118,7 @@ fn coloured(words: &str, stage: Stage) -> String {
     let code = match stage {
         Stage::Quiet => 37,
         Stage::LinkDown | Stage::RadioLost | Stage::PreAlarm | Stage::Retracted => 33,
-        Stage::Recorded | Stage::NotRecorded => 93,
+        Stage::Recorded | Stage::NotRecorded | Stage::Cancelling => 93,
         Stage::Received => 94,
         Stage::Taken => 96,
         Stage::Coming | Stage::Here => 92,

@@ -1,6 +1,6 @@
 //! Who takes part in a home: the programs, the sensors, the desk, and what hears the elder being told.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use tests::harness::feed::Feed;
 use tests::harness::mqtt::{Heard, MqttClient};
 use tests::harness::program::Program;
 use tests::harness::setup::{BRIDGE, CHECKER, LAMP, LATITUDE, LONGITUDE, Ports, READER, Setup, Waits};
+use tests::harness::wire::{self, Publish};
 use tests::harness::{Failed, centre, gateway, ports};
 
 use super::report::Told;
@@ -52,8 +53,24 @@ pub struct Home {
 impl Home {
     /// Starts a fresh home; `more` is added to its configuration.
     pub async fn start(more: &str) -> anyhow::Result<Self> {
+        Self::start_in(Self::setup()?, more).await
+    }
+
+    /// Starts a fresh home whose journal stands on a disk that is not there.
+    pub async fn start_without_disk() -> anyhow::Result<Self> {
+        let setup = Self::setup()?;
+        let data = setup.gateway_data();
+        std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&data)?;
+        std::os::unix::fs::symlink(setup.dir().join("gone"), data.join("journal"))?;
+        Self::start_in(setup, "").await
+    }
+
+    fn setup() -> anyhow::Result<Setup> {
         let [mqtt, centre, status] = ports::free()?;
-        let mut setup = Setup::new(Ports { mqtt, centre, status }, Waits::SHORT)?;
+        Setup::new(Ports { mqtt, centre, status }, Waits { link_down_minutes: 1, ..Waits::SHORT })
+    }
+
+    async fn start_in(mut setup: Setup, more: &str) -> anyhow::Result<Self> {
         let alarms = (0..SMOKE_ALARMS).map(|at| HomeDevice {
             kind: SimKind::Smoke,
             name: smoke_alarm(at),
@@ -79,6 +96,15 @@ impl Home {
         gateway.stop(STOPS_WITHIN).await?;
         centre.stop(STOPS_WITHIN).await?;
         drop(setup);
+        Ok(())
+    }
+
+    /// Stops the gateway, where the centre is away already.
+    pub async fn stop_gateway(self) -> Result<(), Failed> {
+        let Self { setup, centre, mut gateway, cast } = self;
+        drop(cast);
+        gateway.stop(STOPS_WITHIN).await?;
+        drop((centre, setup));
         Ok(())
     }
 
@@ -178,6 +204,18 @@ impl Cast {
         self.checker.publish(&message.topic, &message.payload).await
     }
 
+    /// A sensor speaks, and waits for no answer.
+    pub async fn says_into_the_dark(&mut self, message: &Publication) -> Result<(), Failed> {
+        let publish = Publish {
+            topic: message.topic.clone(),
+            payload: message.payload.clone(),
+            packet: Some(self.checker.packet()),
+            duplicate: false,
+            retain: false,
+        };
+        self.checker.send(&wire::publish(&publish)).await
+    }
+
     /// Waits until the panel shows a stage.
     pub async fn panel_says(&self, act: &Act, stage: Stage) -> Result<Instant, Failed> {
         let what = format!("the panel says {}", stage.word());
@@ -194,18 +232,26 @@ impl Cast {
         Ok((order.id.to_string(), opened.at))
     }
 
+    /// Waits until the centre says that an alarm was cancelled; gives when its item came.
+    pub async fn cancelled(&self, act: &Act) -> Result<Instant, Failed> {
+        let is = |item: &tests::harness::feed::Item| item.event.kind == "prealarm.cancelled";
+        Ok(self.feed.wait("the cancel", act.feed, PATIENCE, is).await?.at)
+    }
+
     /// Waits until an order has come that `wanted` is looking for; gives when its item came.
     pub async fn order_is(&self, act: &Act, wanted: impl Fn(&WorkOrderNotice) -> bool) -> Result<Instant, Failed> {
         let is = |item: &tests::harness::feed::Item| item.order().is_some_and(|order| wanted(&order));
         Ok(self.feed.wait("the order's change", act.feed, PATIENCE, is).await?.at)
     }
 
-    /// The desk claims an order and closes it; the elder is told that no call is open.
-    pub async fn close(&self, order: &str, code: &str) -> Result<(), Failed> {
+    /// The desk claims an order and closes it; the elder is told that no call is open. Gives when the desk was answered.
+    pub async fn close(&self, order: &str, code: &str) -> Result<Instant, Failed> {
         let act = self.act().await;
         self.desk.order(order, "claim", &json!({})).await?;
         self.desk.order(order, "close", &json!({ "code": code, "outcome": "responder_visited" })).await?;
-        self.panel_says(&act, Stage::Quiet).await.map(drop)
+        let closed = now();
+        self.panel_says(&act, Stage::Quiet).await?;
+        Ok(closed)
     }
 
     /// Waits until the outputs have told a stage that was made true at `cause`, and notes how long they took; gives

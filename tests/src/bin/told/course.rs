@@ -82,16 +82,19 @@ async fn fall(cast: &mut Cast, stages: &mut Stages) -> Result<(), Failed> {
     let asked = (Stage::PreAlarm, Outputs::All);
     told(cast, &act, act.at, asked, stages.of("fall is said → are you all right")).await?;
     let act = cast.act().await;
-    cast.says(&payload::click("fine button", Click::Single)).await?;
-    let well = (Stage::Quiet, Outputs::All);
-    told(cast, &act, act.at, well, stages.of("cancel is said → no call is open")).await?;
+    let (_, on_disk) = cast.says(&payload::click("fine button", Click::Single)).await?;
+    let telling = (Stage::Cancelling, Outputs::None);
+    told(cast, &act, on_disk, telling, stages.of("cancel is on disk → cancelled, telling the centre")).await?;
+    let heard = cast.cancelled(&act).await?;
+    let over = (Stage::Quiet, Outputs::Lamp);
+    told(cast, &act, heard, over, stages.of("cancel is at the centre → no call is open")).await?;
     cast.says(&payload::fall_over(radar)).await?;
     let act = cast.act().await;
     cast.says(&payload::fall(radar)).await?;
     let (order, _) = cast.opened(&act).await?;
     cast.panel_says(&act, Stage::Received).await?;
     cast.says(&payload::fall_over(radar)).await?;
-    cast.close(&order, "real.fall").await
+    cast.close(&order, "real.fall").await.map(drop)
 }
 
 /// Smoke, until the desk has closed its order.
@@ -103,5 +106,5 @@ async fn smoke(cast: &mut Cast, round: u32, stages: &mut Stages) -> Result<(), F
     told(cast, &act, on_disk, leave, stages.of("smoke is on disk → leave now")).await?;
     let (order, _) = cast.opened(&act).await?;
     cast.says(&payload::smoke(&alarm, false)).await?;
-    cast.close(&order, "real.fire_gas").await
+    cast.close(&order, "real.fire_gas").await.map(drop)
 }

@@ -1,5 +1,6 @@
 //! Stages that come by time alone, measured from the earliest moment at which each can be due: the centre away for
-//! five and for thirty seconds after a press, the radio bridge away for a minute.
+//! five and for thirty seconds after a press, the radio bridge away for a minute, the centre silent for one. And what
+//! needs a disk that takes nothing.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use protocol::stage::Stage;
 use sensor_sim::payload;
 use tests::harness::Failed;
 use tests::harness::centre;
-use tests::harness::clock::now;
+use tests::harness::clock::{ms_between, now};
 
 use super::cast::{Home, Outputs};
 use super::report::Stages;
@@ -20,6 +21,9 @@ const OUTCRY: Duration = Duration::from_secs(30);
 
 /// How long the radio bridge may be away.
 const RADIO_AWAY: Duration = Duration::from_secs(60);
+
+/// How long the centre may be silent while no call is open.
+const LINK_DOWN: Duration = Duration::from_secs(60);
 
 /// So long before a stage is due what was told before has been said again for the last time.
 const BEFORE: Duration = Duration::from_secs(2);
@@ -87,7 +91,43 @@ async fn live(mut home: Home, after: Duration, with_contacts: bool) -> Result<St
     sleep_until(from + RADIO_AWAY - BEFORE).await;
     let (stage, told) = (Stage::RadioLost, stages.of("radio bridge away for 60 s → buttons not working"));
     cast.told(&cast.act().await, from + RADIO_AWAY, stage, Outputs::All, told).await?;
-    home.stop().await?;
+    let act = cast.act().await;
+    cast.says(&payload::bridge_state(true)).await?;
+    cast.panel_says(&act, Stage::Quiet).await?;
+
+    // A close is an answer of the centre whose moment is known here: the gateway cannot have heard of it before.
+    let act = cast.act().await;
+    cast.says(&payload::sos_press("sos bedside")).await?;
+    let (order, _) = cast.opened(&act).await?;
+    let closed = cast.close(&order, "real.medical").await?;
+    home.centre.kill();
+    let cast = &mut home.cast;
+    sleep_until(closed + LINK_DOWN - BEFORE).await;
+    let (stage, told) = (Stage::LinkDown, stages.of("centre silent for 60 s → no connection to the centre"));
+    cast.told(&cast.act().await, closed + LINK_DOWN, stage, Outputs::All, told).await?;
+    home.stop_gateway().await?;
+    Ok(stages)
+}
+
+/// Lets so many homes without a disk hear a press while the centre is away, one after the other.
+pub async fn homes_without_disk(count: u32) -> anyhow::Result<Stages> {
+    let mut stages = Stages::default();
+    for _ in 0..count {
+        let mut home = Home::start_without_disk().await?;
+        let pressed = async {
+            home.stop_centre().await?;
+            let cast = &mut home.cast;
+            let act = cast.act().await;
+            let press = payload::sos_press("sos bedside");
+            // Nobody acknowledges it: neither a disk nor the centre has it.
+            cast.says_into_the_dark(&press).await?;
+            let told = stages.of("press without a disk → contacting the centre, not saved");
+            let said = cast.told(&act, act.at, Stage::NotRecorded, Outputs::All, told).await?;
+            told.act.note(ms_between(act.at, said));
+            home.stop_gateway().await
+        };
+        pressed.await.map_err(anyhow::Error::msg)?;
+    }
     Ok(stages)
 }
 

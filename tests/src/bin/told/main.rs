@@ -22,10 +22,11 @@ mod report;
 /// Writes to the bare disk after each round.
 const FLOOR_SYNCS: u32 = 4;
 
-/// Measures 13 of the 15 stages from cause to the elder. A round is a call (recorded, received, taken, retracted,
-/// coming, here, no call is open), a fall that is cancelled (are you all right) and smoke (leave now); homes of their own,
-/// all at the same time, live through what comes by time (not connected, contacts told or not, radio lost). Ends by
-/// itself after some minutes; exit 1 where a p99 is later than 200 ms. Beside it, under the same bound, the time from
+/// Measures every stage from cause to the elder. A round is a call (recorded, received, taken, retracted,
+/// coming, here, no call is open), a fall that is cancelled (are you all right; cancelled, telling the centre) and smoke
+/// (leave now); homes of their own, all at the same time, live through what comes by time (not connected, contacts told
+/// or not, radio lost, no connection), and others have no disk (not saved on this device). Ends by itself after some
+/// minutes; exit 1 where a p99 is later than 200 ms. Beside it, under the same bound, the time from
 /// the act itself (the press, the desk's request), which waits for one or two disks, and what that disk needs.
 #[derive(Parser)]
 struct Arguments {
@@ -60,7 +61,9 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
         }
     }
     home.stop().await.map_err(anyhow::Error::msg)?;
-    eprintln!("told: {homes} homes for two minutes, the centre and the radio away…");
+    eprintln!("told: {homes} homes for three minutes, the centre and the radio away…");
     stages.join(due::homes(homes).await?);
+    eprintln!("told: {homes} homes without a disk…");
+    stages.join(due::homes_without_disk(homes).await?);
     report::print(rounds, homes, &stages, &floors)
 }

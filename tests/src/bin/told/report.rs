@@ -113,9 +113,7 @@ pub fn print(rounds: u32, homes: u32, stages: &Stages, floors: &Floors) -> anyho
     }
     println!(
         "target: each within {TARGET_MS:.0} ms, of the act too. \"-\": overtaken by the next stage before it was surely \
-         shown, or without an act of its own.\n\
-         Not covered: link_down (it counts from the last answer that the gateway had, which nobody else sees) and \
-         not_recorded (it needs a disk that fails)."
+         shown, or without an act of its own."
     );
     let rows: Vec<_> = stages
         .0

@@ -21,6 +21,13 @@ pub(super) enum DiskTask {
     Load { from_seq: u64, limit: usize },
 }
 
+impl super::Home {
+    /// Whether the disk may be refusing or holding up what is written.
+    pub(super) fn disk_fails(&self, now_ms: u64) -> bool {
+        self.disk_refused || now_ms <= self.disk_slow_until_ms
+    }
+}
+
 impl World {
     pub(super) fn ask_disk(&mut self, home: usize, task: DiskTask) {
         let slow = self.homes[home].disk_slow;
@@ -37,8 +44,11 @@ impl World {
             return;
         }
         let takes = if slow { self.dice.between(300, 15_000) } else { self.dice.between(1, 12) };
-        let run = self.homes[home].run;
-        self.agenda.put(self.now_ms + takes, Due::Disk { home, run });
+        let at = &mut self.homes[home];
+        if slow {
+            at.disk_slow_until_ms = self.now_ms + takes;
+        }
+        self.agenda.put(self.now_ms + takes, Due::Disk { home, run: at.run });
     }
 
     /// The journal's thread does the task at the head of its queue.
@@ -66,6 +76,7 @@ impl World {
                     Ok(written) => {
                         self.watch.written(home, &records);
                         at.unconfirmed = false;
+                        at.disk_refused = false;
                         at.stopping.is_written = records.last().is_some_and(|last| last.body == Body::Stopped);
                         if self.transcript.keeps(Detail::Story) {
                             for record in records.iter().filter(|record| is_told(&record.body)) {
@@ -81,6 +92,7 @@ impl World {
                     Err(error) => {
                         self.transcript.step(self.now_ms, format_args!("home {home}: disk: {error:?}"));
                         at.unconfirmed = true;
+                        at.disk_refused = true;
                         at.inbox.push_back(Completion::WriteFailed);
                     }
                 }
@@ -97,6 +109,7 @@ impl World {
             }
             DiskTask::Reserve { records } => {
                 let held = process.journal.reserve(&records).held;
+                at.disk_refused |= held.len() < records.len();
                 let records: Vec<_> = records.into_iter().filter(|record| held.contains(&record.seq)).collect();
                 self.watch.reserved(home, &records);
                 at.inbox.push_back(Completion::Reserved { held });

@@ -17,6 +17,8 @@ impl Watch {
         at.written_through = 0;
         at.calls.retain(|_, call| call.committed_ms.is_some());
         at.pre_alarms.retain(|_, (_, committed)| *committed);
+        at.cancels.retain(|_, cancel| cancel.committed);
+        at.cancels.values_mut().for_each(|cancel| cancel.durable = false);
         for call in at.calls.values_mut() {
             (call.durable, call.resolved_durably) = (false, false);
         }

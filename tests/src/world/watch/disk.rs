@@ -17,6 +17,7 @@ impl HomeWatch {
                 }
             }
             Body::PreAlarm(_) => self.pre_alarms.entry(record.key()).or_default().0 = true,
+            Body::Cancelled(_) => self.cancels.entry(record.key()).or_default().durable = true,
             Body::Resolved(resolved) => {
                 for key in &resolved.calls {
                     if let Some(call) = self.calls.get_mut(key) {
@@ -27,7 +28,6 @@ impl HomeWatch {
             Body::Started(_)
             | Body::Stopped
             | Body::Observed(_)
-            | Body::Cancelled(_)
             | Body::Visit(_)
             | Body::Reassured(_)
             | Body::Played(_)

@@ -74,6 +74,7 @@ impl Script<'_> {
         let after = self.lamp_says("fall → lamp: are you all right?", "pre_alarm", lamp, from).await?;
         let from = now();
         self.type_to_home("cancel")?;
+        self.lamp_says("cancel → lamp: cancelled, telling the centre", "cancelling", after, from).await?;
         self.feed_says("cancel → on the feed as cancelled", "prealarm.cancelled", feed, from, |_| true).await?;
         self.lamp_says("cancel → lamp: no call is open", "quiet", after, from).await?;
         let opened = self.feed_since(feed).await?;
