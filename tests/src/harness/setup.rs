@@ -6,8 +6,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use protocol::visit::{Datum, Fix};
 use sensor_sim::scenario::{DeviceKind, HomeDevice};
 
+use super::clock::wall_ms;
 use super::mqtt::SignIn;
 use super::secret;
 
@@ -15,9 +17,21 @@ use super::secret;
 pub const GATEWAY: &str = "demo-home";
 
 /// Where the home stands, degrees (WGS-84).
-pub const LATITUDE: f64 = 41.8;
+const LATITUDE: f64 = 41.8;
 /// Where the home stands, degrees (WGS-84).
-pub const LONGITUDE: f64 = 123.4;
+const LONGITUDE: f64 = 123.4;
+
+/// Where a caregiver's device at the home's entrance says that it is, now.
+pub fn fix_at_home() -> Fix {
+    Fix {
+        lat_e7: (LATITUDE * 1e7) as i32,
+        lon_e7: (LONGITUDE * 1e7) as i32,
+        accuracy_m: 12,
+        datum: Some(Datum::Wgs84),
+        fixed_at_ms: wall_ms(),
+        mock: false,
+    }
+}
 
 /// The radio bridge's sign-in.
 pub const BRIDGE: &str = "zigbee2mqtt";

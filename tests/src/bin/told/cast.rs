@@ -8,7 +8,7 @@ use ::gateway::reassure::device::DeviceKind;
 use protocol::feed::WorkOrderNotice;
 use protocol::stage::Stage;
 use protocol::topics;
-use protocol::visit::{Datum, Fix, Method, VisitAct};
+use protocol::visit::{Method, VisitAct};
 use sensor_sim::payload::{self, VisitCall};
 use sensor_sim::publication::Publication;
 use sensor_sim::scenario::{DeviceKind as SimKind, HomeDevice};
@@ -18,7 +18,7 @@ use tests::harness::clock::{ms_between, now, until, wall_ms};
 use tests::harness::feed::Feed;
 use tests::harness::mqtt::{Heard, MqttClient};
 use tests::harness::program::Program;
-use tests::harness::setup::{BRIDGE, CHECKER, LAMP, LATITUDE, LONGITUDE, Ports, READER, Setup, Waits};
+use tests::harness::setup::{BRIDGE, CHECKER, LAMP, Ports, READER, Setup, Waits, fix_at_home};
 use tests::harness::wire::{self, Publish};
 use tests::harness::{Failed, centre, gateway, ports};
 
@@ -289,14 +289,6 @@ impl Cast {
 
     /// A caregiver checks in or out at the reader.
     pub async fn visit(&mut self, act: VisitAct) -> Result<(), Failed> {
-        let fix = Fix {
-            lat_e7: (LATITUDE * 1e7) as i32,
-            lon_e7: (LONGITUDE * 1e7) as i32,
-            accuracy_m: 12,
-            datum: Some(Datum::Wgs84),
-            fixed_at_ms: wall_ms(),
-            mock: false,
-        };
         let outcome = (act == VisitAct::CheckOut).then(|| "seen, safe".to_owned());
         let visit = payload::visit(&VisitCall {
             act,
@@ -304,7 +296,7 @@ impl Cast {
             service: None,
             method: Method::Card,
             code: None,
-            fix: Some(fix),
+            fix: Some(fix_at_home()),
             outcome,
         });
         self.reader.publish(&visit.topic, &visit.payload).await.map(drop)

@@ -2,12 +2,12 @@
 
 use protocol::feed::{OrderState, VisitNotice};
 use protocol::topics;
-use protocol::visit::{Datum, Fix, Grade, Method, VisitAct};
+use protocol::visit::{Grade, Method, VisitAct};
 use sensor_sim::payload::{self, VisitCall};
 use serde_json::json;
-use tests::harness::clock::{now, wall_ms};
+use tests::harness::clock::now;
 use tests::harness::feed::Item;
-use tests::harness::setup::{LATITUDE, LONGITUDE};
+use tests::harness::setup::fix_at_home;
 
 use super::{Script, Step};
 
@@ -96,14 +96,6 @@ impl Script<'_> {
     }
 
     async fn visit(&mut self, act: VisitAct, method: Method, code: Option<String>) -> Step<()> {
-        let fix = Fix {
-            lat_e7: (LATITUDE * 1e7) as i32,
-            lon_e7: (LONGITUDE * 1e7) as i32,
-            accuracy_m: 12,
-            datum: Some(Datum::Wgs84),
-            fixed_at_ms: wall_ms(),
-            mock: false,
-        };
         let outcome = (act == VisitAct::CheckOut).then(|| OUTCOME.to_owned());
         let call = VisitCall {
             act,
@@ -111,7 +103,7 @@ impl Script<'_> {
             service: Some("助洁".to_owned()),
             method,
             code,
-            fix: Some(fix),
+            fix: Some(fix_at_home()),
             outcome,
         };
         let visit = payload::visit(&call);
