@@ -97,6 +97,8 @@ pub struct Engine {
     roll_due: bool,
     waiting: VecDeque<Waiting>,
     delivered_due_ms: Option<u64>,
+    /// The highest version of the centre's state that a receipt came with.
+    received_ver: u64,
     raised_anew: u32,
     stopping: bool,
 }
@@ -154,7 +156,7 @@ impl Engine {
         let withhold = self.waiting.front().map(|waiting| waiting.since_ms + self.limits.acknowledge_wait_ms);
         let downlink = self.downlink.next_deadline_ms(&self.limits);
         let reserve = self.reserve_deadline_ms();
-        [home, outbox, linger, slow, withhold, downlink, reserve, self.delivered_due_ms].into_iter().flatten().min()
+        [home, outbox, linger, slow, withhold, downlink, reserve, self.delivered_due_ms()].into_iter().flatten().min()
     }
 
     fn stamp(&self, now: &Now) -> Stamp {
@@ -222,6 +224,7 @@ impl Engine {
             Ok(answer) => {
                 self.counters.refused += answer.refused.len() as u64;
                 let conflicting = self.conflicting(&answer);
+                self.received_ver = self.received_ver.max(answer.ver);
                 let newly = self.outbox.answered(now.uptime_ms, request, &answer, &mut self.jitter);
                 self.raise_anew(now, conflicting);
                 if newly.is_empty() {
@@ -267,6 +270,12 @@ impl Engine {
         }
     }
 
+    /// When receipts are due to be written down: not behind the end, and not while no journal takes them. A loop that has
+    /// no journal knows nothing of what stands in one, and would call it delivered.
+    fn delivered_due_ms(&self) -> Option<u64> {
+        self.delivered_due_ms.filter(|_| !self.stopping && !self.disk_failed)
+    }
+
     /// Starts whatever can start: write, send, poll; lets go what waited too long.
     fn pump(&mut self, now: &Now, commands: &mut Vec<Command>) {
         let now_ms = now.uptime_ms;
@@ -274,7 +283,7 @@ impl Engine {
         if self.home.next_deadline().is_some_and(|(due_ms, _)| now_ms >= due_ms) {
             self.handle(now, None, &Input::Woken, commands);
         }
-        if self.delivered_due_ms.is_some_and(|due| now_ms >= due) && !self.stopping {
+        if self.delivered_due_ms().is_some_and(|due| now_ms >= due) {
             self.delivered_due_ms = None;
             let delivered = self.outbox.delivered();
             self.record(now, None, Body::Delivered(delivered));

@@ -55,6 +55,7 @@ impl From<Recovery> for Recovered {
             reserve_held: recovery.reserve_held,
             gaps: recovery.gaps,
             received: Vec::new(),
+            received_ver: 0,
             doubtful_from: recovery.doubtful_from,
             only_reserved: recovery.only_reserved,
         }

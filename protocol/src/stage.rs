@@ -70,7 +70,7 @@ impl Stage {
 
     /// Whether it is told in passing: nobody waits for help.
     pub fn is_routine(self) -> bool {
-        matches!(self, Self::Quiet | Self::LinkDown)
+        matches!(self, Self::Quiet | Self::LinkDown | Self::Cancelling)
     }
 }
 

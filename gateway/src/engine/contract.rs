@@ -108,6 +108,8 @@ pub struct Recovered {
     pub gaps: Vec<MissingRecords>,
     /// Which of the unwritten ones the centre is known to hold.
     pub received: Vec<u64>,
+    /// Version of the centre's state that knows those.
+    pub received_ver: u64,
     /// From this sequence on the records are not known to be durable before the first write succeeds.
     pub doubtful_from: Option<u64>,
     /// Records that the journal should have and only the reserve has.
@@ -121,6 +123,8 @@ pub struct Carried {
     pub records: Vec<Record>,
     /// Which of them the centre holds.
     pub received: Vec<u64>,
+    /// Version of the centre's state that knows those.
+    pub received_ver: u64,
 }
 
 impl Recovered {
@@ -143,6 +147,7 @@ impl Recovered {
         }
         self.unwritten.append(&mut carried.records);
         self.received = carried.received;
+        self.received_ver = carried.received_ver;
         // What was sealed without a disk stands in no reserve: the loop asks for all of it.
         self.reserve_held = false;
         self

@@ -95,6 +95,7 @@ impl Engine {
             waiting: VecDeque::new(),
             raised_anew: 0,
             delivered_due_ms: None,
+            received_ver: recovered.received_ver,
             stopping: false,
         };
         let mut commands = Vec::new();
@@ -106,14 +107,13 @@ impl Engine {
         }
         engine.outbox.known_received(&recovered.received);
         engine.take_in(now, recovered.unwritten);
+        let at = engine.stamp(now);
+        engine.home.known_received(&at, &recovered.received, recovered.received_ver);
         let started = Started { version: config.version, after_clean_stop };
         engine.record(now, None, Body::Started(started));
         engine.pending_urgent = true;
         engine.name_gaps(now, recovered.gaps);
         engine.handle(now, None, &Input::Started { unsafe_from: engine.unsafe_emergency() }, &mut commands);
-        if !recovered.received.is_empty() {
-            engine.handle(now, None, &Input::Received { seqs: &recovered.received, ver: 0 }, &mut commands);
-        }
         engine.pump(now, &mut commands);
         (engine, commands)
     }
@@ -130,7 +130,7 @@ impl Engine {
     pub fn into_carried(self) -> Carried {
         let records: Vec<_> = self.pending.iter().map(|record| record.as_ref().clone()).collect();
         let received = records.iter().map(|record| record.seq).filter(|seq| self.outbox.is_received(*seq)).collect();
-        Carried { records, received }
+        Carried { records, received, received_ver: self.received_ver }
     }
 
     /// Folds records that are sealed and not in the journal, and has them written.

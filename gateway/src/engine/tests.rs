@@ -1,5 +1,6 @@
 mod anew;
 mod reserve;
+mod takeover;
 
 use std::collections::BTreeMap;
 
@@ -109,6 +110,10 @@ fn told(commands: &[Command]) -> Vec<Stage> {
 fn receipts(records: &[Arc<Record>]) -> UplinkAnswer {
     let receipts = records.iter().map(|record| Receipt { key: record.key(), hash: record.hash }).collect();
     UplinkAnswer { v: 1, ver: 1, receipts, refused: Vec::new() }
+}
+
+fn seqs(records: &[Arc<Record>]) -> Vec<u64> {
+    records.iter().map(|record| record.seq).collect()
 }
 
 #[test]

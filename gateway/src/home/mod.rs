@@ -306,6 +306,11 @@ impl Home {
         self.contacts.contacting(now, self.reassurance.unheard(), &self.rules.contacts)
     }
 
+    /// What the loop before this one knew: the centre has these, and its state at `ver` knows them.
+    pub fn known_received(&mut self, now: &Stamp, seqs: &[u64], ver: u64) {
+        self.reassurance.received(now, seqs, ver);
+    }
+
     /// Folds a record that was written, now or before a restart.
     pub fn apply(&mut self, record: &Record) {
         self.daily_life.seen(&record.at);

@@ -309,12 +309,13 @@ fn a_cancelled_fall_followed_by_stillness_raises() {
     let mut bench = Bench::new();
     bench.fall();
     bench.input(&Input::Cancel("cancel"));
+    bench.input(&Input::Synced(2));
     bench.wait(1_000_000);
     bench.check(expect![[r#"
         0s record pre-alarm Fall by radar, 30 s
         0s told Are you all right? Press cancel if so
         0s record cancelled by cancel
-        180s told Cancelled, telling the centre
+        0s told Cancelled, telling the centre
         900s record trigger Fall by radar (NoMotionAfterFall)
         900s told Contacting the centre
         930s told Not connected: call 120

@@ -14,10 +14,6 @@ fn reserve(commands: &[Command]) -> Option<Vec<Arc<Record>>> {
     )
 }
 
-fn seqs(records: &[Arc<Record>]) -> Vec<u64> {
-    records.iter().map(|record| record.seq).collect()
-}
-
 fn writes(commands: &[Command]) -> bool {
     commands.iter().any(|command| matches!(command, Command::Write { .. }))
 }

@@ -161,7 +161,6 @@ fn with_the_link_down_a_new_cancel_is_answered_and_an_old_one_hides_nothing() {
 fn a_receipt_in_the_journal_does_not_end_a_cancel_before_the_centres_orders_are_known() {
     let mut bench = Bench::cancelled_fall();
     bench.input(&Input::Synced(2));
-    bench.input(&Input::Received { seqs: &[2], ver: 3 });
     bench.delivered(2);
     let _ = writeln!(bench.transcript, "delivered");
     bench.centre(3, Some(Stage::Received));
@@ -172,5 +171,24 @@ fn a_receipt_in_the_journal_does_not_end_a_cancel_before_the_centres_orders_are_
         0s told Cancelled, telling the centre
         delivered
         0s told Arrived, no person yet
+    "#]]);
+}
+
+#[test]
+fn a_cancel_that_the_loop_before_had_a_receipt_for_waits_for_orders_as_new() {
+    let mut bench = Bench::cancelled_fall();
+    bench.input(&Input::Synced(2));
+    bench.home.known_received(&bench.now, &[1, 2], 3);
+    // An answer that was on its way before the cancel came there.
+    bench.centre(2, None);
+    let _ = writeln!(bench.transcript, "newer");
+    bench.centre(3, None);
+    bench.check(expect![[r#"
+        0s record pre-alarm Fall by radar, 30 s
+        0s told Are you all right? Press cancel if so
+        0s record cancelled by fine
+        0s told Cancelled, telling the centre
+        newer
+        0s told No call is open
     "#]]);
 }
