@@ -97,6 +97,8 @@ pub struct Engine {
     roll_due: bool,
     waiting: VecDeque<Waiting>,
     delivered_due_ms: Option<u64>,
+    /// It started without a disk, and knows nothing of what stands there.
+    without_journal: bool,
     /// The highest version of the centre's state that a receipt came with.
     received_ver: u64,
     raised_anew: u32,
@@ -270,10 +272,10 @@ impl Engine {
         }
     }
 
-    /// When receipts are due to be written down: not behind the end, and not while no journal takes them. A loop that has
-    /// no journal knows nothing of what stands in one, and would call it delivered.
+    /// When receipts are due to be written down: not behind the end, and never by a loop without a journal, which knows
+    /// nothing of what stands in one and would call it delivered.
     fn delivered_due_ms(&self) -> Option<u64> {
-        self.delivered_due_ms.filter(|_| !self.stopping && !self.disk_failed)
+        self.delivered_due_ms.filter(|_| !self.stopping && !self.without_journal)
     }
 
     /// Starts whatever can start: write, send, poll; lets go what waited too long.

@@ -56,6 +56,7 @@ impl From<Recovery> for Recovered {
             gaps: recovery.gaps,
             received: Vec::new(),
             received_ver: 0,
+            without_journal: false,
             doubtful_from: recovery.doubtful_from,
             only_reserved: recovery.only_reserved,
         }

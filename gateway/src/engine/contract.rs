@@ -110,6 +110,8 @@ pub struct Recovered {
     pub received: Vec<u64>,
     /// Version of the centre's state that knows those.
     pub received_ver: u64,
+    /// There is no disk to read a journal from.
+    pub without_journal: bool,
     /// From this sequence on the records are not known to be durable before the first write succeeds.
     pub doubtful_from: Option<u64>,
     /// Records that the journal should have and only the reserve has.
@@ -132,7 +134,7 @@ impl Recovered {
     /// clock only raises them from one such start to the next, what names a record is its incarnation.
     pub fn without_disk(wall_ms: i64) -> Self {
         let secs = u64::try_from(wall_ms / 1_000).unwrap_or(0).min(1 << 32);
-        Self { last_seq: WITHOUT_DISK_SEQ + (secs << 20), ..Self::default() }
+        Self { last_seq: WITHOUT_DISK_SEQ + (secs << 20), without_journal: true, ..Self::default() }
     }
 
     /// The same, followed by what a loop without a journal has sealed since. What a clock set back gave a

@@ -95,6 +95,7 @@ impl Engine {
             waiting: VecDeque::new(),
             raised_anew: 0,
             delivered_due_ms: None,
+            without_journal: recovered.without_journal,
             received_ver: recovered.received_ver,
             stopping: false,
         };
